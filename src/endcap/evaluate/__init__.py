@@ -1,0 +1,1 @@
+"""Evaluate: splits x metrics, with intervals, against honest baselines."""

@@ -1,0 +1,1 @@
+"""Collect: read foreign dialects, validate, quarantine, append."""

@@ -1,0 +1,149 @@
+"""The contract of a store: event log, catalogue, quarantine and what must survive with them."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of rows: ``received = stored + duplicate + rejected + quarantined``.
+
+    Attributes
+    ----------
+    received
+        Rows handed in.
+    stored
+        Rows that are now on disk (fsynced) and were not there before.
+    duplicate
+        Rows whose `event_id` the log already has; nothing changed.
+    rejected
+        Rows refused and not kept (queue full, disk full): the caller still has them.
+    quarantined
+        Rows that failed validation, kept with their reason.
+    """
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: "Receipt") -> "Receipt":
+        return Receipt(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the sum law holds."""
+        return self.received == self.stored + self.duplicate + self.rejected + self.quarantined
+
+
+class Remembered(NamedTuple):
+    """The answer given to an `Idempotency-Key`, replayed when the key comes again."""
+
+    body_hash: str
+    status: int
+    answer: bytes
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """Append-only, idempotent by `event_id`; acknowledged means fsynced.
+
+    Stability: implementer (SQLite now; PostgreSQL implements the same contract suite).
+    """
+
+    def submit(
+        self, events: pa.Table, *, key: str = "", remembered: Remembered | None = None
+    ) -> "Future[Receipt]":
+        """Queue validated rows of schema `EVENTS`; the future resolves once they are durable.
+
+        The answer remembered under an idempotency `key` is committed in the same transaction.
+
+        Raises
+        ------
+        BusyError
+            At once, when the queue is full. Nothing of the batch is stored.
+        StoreFullError, StoreReadOnlyError
+            Through the future; nothing of the batch is stored.
+        """
+
+    def append(self, events: pa.Table) -> Receipt:
+        """`submit` and wait."""
+
+    def scan(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[str] | None = None,
+        actor: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield events with ``since <= time < until`` of the given kinds (and actor), by time."""
+
+    def count(self) -> int:
+        """Return the number of stored events."""
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """Items and users: the last row of an id wins."""
+
+    def upsert_items(self, items: pa.Table) -> Receipt:
+        """Insert or replace rows of schema `ITEMS`, durably; unchanged rows are `duplicate`."""
+
+    def delete_items(self, item_ids: Sequence[str]) -> int:
+        """Remove items; return how many were there."""
+
+    def items(self, item_ids: Sequence[str] | None = None) -> pa.Table:
+        """Return rows of schema `ITEMS`, all or those asked for, ordered by id."""
+
+    def upsert_users(self, users: pa.Table) -> Receipt:
+        """Insert or replace rows of schema `USERS`, durably."""
+
+    def users(self, user_ids: Sequence[str] | None = None) -> pa.Table:
+        """Return rows of schema `USERS`, ordered by id."""
+
+
+@runtime_checkable
+class Quarantine(Protocol):
+    """What failed validation, kept whole with its reason."""
+
+    def put(self, rows: pa.Table) -> Receipt:
+        """Keep rows of schema `QUARANTINE`, durably; rows already kept count as `duplicate`."""
+
+    def rows(self, limit: int = 1000, offset: int = 0) -> pa.Table:
+        """Return quarantined rows, newest first."""
+
+    def reasons(self) -> dict[str, int]:
+        """Return the number of rows for each reason."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """One place that holds everything a shop must not lose.
+
+    Stability: implementer.
+    """
+
+    log: EventLog
+    catalogue: Catalogue
+    quarantine: Quarantine
+
+    def alias(self, visitor_id: str, user_id: str) -> None:
+        """Say, durably, that a visitor is this user: their events become the user's."""
+
+    def aliases(self) -> dict[str, str]:
+        """Return visitor_id -> user_id."""
+
+    def recall(self, key: str) -> Remembered | None:
+        """Return what was answered under an idempotency key, for at least 24 hours."""
+
+    def healthy(self) -> tuple[bool, str]:
+        """Return whether the store takes writes, and why not."""
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the files."""

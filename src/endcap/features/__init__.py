@@ -1,0 +1,1 @@
+"""Features: point-in-time, one code path for training and for requests."""

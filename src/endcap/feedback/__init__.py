@@ -1,0 +1,1 @@
+"""Feedback: what was shown meets what happened."""

@@ -1,0 +1,1 @@
+"""Learn: one file for each algorithm behind one contract."""

@@ -1,0 +1,144 @@
+"""The contracts of the `learn` stage: a frozen `Spec` fits a `Dataset` into a `Model`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.models.candidates import Candidates
+from endcap.models.queries import Queries
+from endcap.models.topk import top_k
+from endcap.prepare.dataset import Dataset
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.schema.progress import Progress, silent
+from endcap.schema.strict import Strict
+
+Rng = np.random.Generator | int
+BLOCK_BYTES = 64 << 20
+"""Scores held at once while retrieving: queries are answered in blocks of this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model can answer.
+
+    Attributes
+    ----------
+    strangers
+        A user it never saw, from a handful of fresh events (fold-in).
+    empty
+        A query with no history at all (popularity can, collaborative models cannot).
+    warm_items
+        Items nobody has touched yet, from their attributes.
+    ratings
+        `Model.predict` gives values on the scale of the ratings.
+    explains
+        `Model.contributions` splits a score exactly over the history.
+    """
+
+    strangers: bool = True
+    empty: bool = False
+    warm_items: bool = False
+    ratings: bool = False
+    explains: bool = False
+
+
+class Spec(Strict, ABC):
+    """The settings of a model, and the only way to a trained one.
+
+    Stability: implementer.
+    """
+
+    @abstractmethod
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "Model":
+        """Learn from `data`. Same data, same seed: same model, bit for bit."""
+
+
+@dataclass(frozen=True)
+class Model(ABC):
+    """A trained model. Every field of a subclass is saved and loaded by `models.store`:
+
+    arrays (`ndarray`, `csr_array`), `Vocabulary`, `Spec`, numbers, strings.
+
+    Stability: implementer.
+    """
+
+    answers: ClassVar[Answers] = Answers()
+
+    spec: Spec
+    users: Vocabulary
+    items: Vocabulary
+
+    @abstractmethod
+    def scores(self, queries: Queries) -> npt.NDArray[np.float32]:
+        """Return float32 (n, n_items): higher is better, NaN where the model cannot say.
+
+        Exclusions and `allowed` are not applied here; `retrieve` does that.
+        """
+
+    def retrieve(self, queries: Queries, k: int) -> Candidates:
+        """Return at most k known items for each query, best first, none excluded."""
+        block = max(1, BLOCK_BYTES // (4 * max(1, len(self.items))))
+        parts = [
+            top_k(self.scores(piece), piece, k)
+            for start in range(0, len(queries), block)
+            if len(piece := queries[start : start + block])
+        ]
+        return _stack(parts)
+
+    def score(self, queries: Queries, candidates: Candidates) -> npt.NDArray[np.float32]:
+        """Return one score for each candidate in the same order, NaN where it cannot say."""
+        block = max(1, BLOCK_BYTES // (4 * max(1, len(self.items))))
+        out = np.empty(len(candidates.items), np.float32)
+        for start in range(0, len(queries), block):
+            stop = min(start + block, len(queries))
+            span = slice(candidates.indptr[start], candidates.indptr[stop])
+            dense = self.scores(queries[start:stop])
+            out[span] = dense[candidates.query_of[span] - start, candidates.items[span]]
+        return out
+
+    def similar(self, items: npt.ArrayLike, k: int) -> Candidates:
+        """Return at most k items like each of the given item rows, itself left out."""
+        rows = np.asarray(items, dtype=np.int32)
+        return self.retrieve(Queries.of_histories(rows[:, None]).excluding_history(), k)
+
+    def contributions(
+        self, query: Queries, items: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32] | None:
+        """Return float32 (len(items), len(query.items)): each past event's share of a score.
+
+        Rows sum to the score for a model that declares `explains`; others return None.
+        `query` holds exactly one query.
+        """
+        return None
+
+
+class RatingModel(Model):
+    """A model of explicit ratings."""
+
+    answers: ClassVar[Answers] = Answers(ratings=True)
+
+    @abstractmethod
+    def predict(
+        self, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Return the expected rating, float32 (n,), of each (user row, item row) pair.
+
+        Row -1 stands for an unknown user or item and is answered by what is left.
+        """
+
+
+def _stack(parts: list[Candidates]) -> Candidates:
+    if not parts:
+        return Candidates.of([])
+    ends = np.cumsum([0] + [len(part.items) for part in parts])
+    return Candidates(
+        np.concatenate(
+            [[0]] + [part.indptr[1:] + end for part, end in zip(parts, ends, strict=False)]
+        ).astype(np.int64),
+        np.concatenate([part.items for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.source for part in parts]),
+    )

@@ -1,0 +1,170 @@
+"""A batch of questions to a model, in row numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from endcap.prepare.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What n shoppers are known by at the moment of asking.
+
+    The history is the truth about a shopper: it holds their events up to the last acknowledged
+    one, so a model answers from it (fold-in) rather than from what it remembers of `users`.
+
+    Attributes
+    ----------
+    users
+        int32 (n,): row numbers in the model's user vocabulary, -1 for a stranger.
+    indptr
+        int64 (n + 1,): query q owns the history entries ``indptr[q]:indptr[q + 1]``.
+    items
+        int32 (h,): item rows, oldest first within a query; an item may occur more than once.
+    weights
+        float32 (h,): preference in the event (kind x recency), as in training.
+    values
+        float32 (h,): stars, NaN where the event is no rating.
+    times
+        int64 (h,): UTC microseconds; 0 where unknown.
+    now
+        int64 (n,): the moment of asking, UTC microseconds; 0 means the end of training.
+    exclude_indptr, exclude
+        int64 (n + 1,) and int32: items that must not be returned.
+    allowed
+        int32 (a,) or None: the only items that may be returned, for all queries alike.
+
+    Stability: caller.
+    """
+
+    users: npt.NDArray[np.int32]
+    indptr: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32]
+    times: npt.NDArray[np.int64]
+    now: npt.NDArray[np.int64]
+    exclude_indptr: npt.NDArray[np.int64]
+    exclude: npt.NDArray[np.int32]
+    allowed: npt.NDArray[np.int32] | None = field(default=None)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, span: slice) -> "Queries":
+        start, stop, step = span.indices(len(self))
+        if step != 1:
+            raise IndexError("Queries can be cut only into consecutive pieces.")
+        stop = max(start, stop)
+        h0, h1 = int(self.indptr[start]), int(self.indptr[stop])
+        e0, e1 = int(self.exclude_indptr[start]), int(self.exclude_indptr[stop])
+        return Queries(
+            self.users[start:stop],
+            self.indptr[start : stop + 1] - h0,
+            self.items[h0:h1],
+            self.weights[h0:h1],
+            self.values[h0:h1],
+            self.times[h0:h1],
+            self.now[start:stop],
+            self.exclude_indptr[start : stop + 1] - e0,
+            self.exclude[e0:e1],
+            self.allowed,
+        )
+
+    @property
+    def query_of(self) -> npt.NDArray[np.int64]:
+        """int64 (h,): the query that owns each history entry."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def matrix(self, n_items: int) -> sparse.csr_array:
+        """Return float32 (n, n_items): summed history weights, indices sorted."""
+        known = self.items >= 0
+        summed = sparse.coo_array(
+            (self.weights[known], (self.query_of[known], self.items[known])),
+            shape=(len(self), n_items),
+            dtype=np.float32,
+        ).tocsr()
+        summed.sum_duplicates()
+        return summed
+
+    def without_exclusions(self) -> "Queries":
+        """Return the same queries with nothing excluded."""
+        return replace(
+            self, exclude_indptr=np.zeros(len(self) + 1, np.int64), exclude=np.empty(0, np.int32)
+        )
+
+    def excluding_history(self) -> "Queries":
+        """Return the same queries with each history's own items excluded as well."""
+        owner = np.concatenate(
+            (np.repeat(np.arange(len(self)), np.diff(self.exclude_indptr)), self.query_of)
+        )
+        items = np.concatenate((self.exclude, self.items))
+        order = np.argsort(owner, kind="stable")
+        counts = np.bincount(owner, minlength=len(self))
+        return replace(
+            self,
+            exclude=items[order].astype(np.int32),
+            exclude_indptr=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        )
+
+    @classmethod
+    def of_histories(
+        cls,
+        histories: Sequence[npt.ArrayLike] | npt.NDArray[np.int32],
+        *,
+        weights: Sequence[npt.ArrayLike] | None = None,
+        values: Sequence[npt.ArrayLike] | None = None,
+        times: Sequence[npt.ArrayLike] | None = None,
+        users: npt.ArrayLike | None = None,
+        now: npt.ArrayLike | None = None,
+    ) -> "Queries":
+        """Build from one array of item rows for each query; weights default to 1."""
+        n = len(histories)
+        items = _flat(histories, np.int32)
+        h = len(items)
+        return cls(
+            users=np.full(n, -1, np.int32) if users is None else np.asarray(users, np.int32),
+            indptr=np.concatenate(
+                ([0], np.cumsum([len(np.atleast_1d(np.asarray(x))) for x in histories]))
+            ).astype(np.int64),
+            items=items,
+            weights=np.ones(h, np.float32) if weights is None else _flat(weights, np.float32),
+            values=np.full(h, np.nan, np.float32) if values is None else _flat(values, np.float32),
+            times=np.zeros(h, np.int64) if times is None else _flat(times, np.int64),
+            now=np.zeros(n, np.int64) if now is None else np.asarray(now, np.int64),
+            exclude_indptr=np.zeros(n + 1, np.int64),
+            exclude=np.empty(0, np.int32),
+        )
+
+    @classmethod
+    def of_users(cls, data: Dataset, users: npt.ArrayLike) -> "Queries":
+        """Build from the histories that `data` holds of the given user rows."""
+        rows = np.asarray(users, dtype=np.int32)
+        seq = data.sequences()
+        lengths = np.diff(seq.indptr)[rows]
+        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        take = np.repeat(seq.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return cls(
+            users=rows,
+            indptr=indptr,
+            items=seq.items[take],
+            weights=seq.weights[take],
+            values=seq.values[take],
+            times=seq.times[take],
+            now=np.full(len(rows), data.end, np.int64),
+            exclude_indptr=np.zeros(len(rows) + 1, np.int64),
+            exclude=np.empty(0, np.int32),
+        )
+
+
+def _flat(
+    rows: Sequence[npt.ArrayLike] | npt.NDArray[Any], dtype: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    return np.concatenate(
+        [np.atleast_1d(np.asarray(row, dtype=dtype)) for row in rows] or [np.empty(0, dtype)]
+    )

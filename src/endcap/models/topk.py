@@ -1,0 +1,94 @@
+"""The best k of each row, ties broken by row number so that answers never depend on chance."""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from endcap.models.candidates import Candidates
+from endcap.models.queries import Queries
+
+
+def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidates:
+    """Return the k best allowed and not excluded items of each row of `scores`.
+
+    Parameters
+    ----------
+    scores
+        float32 (n, n_items); NaN and -inf are never returned. Changed in place.
+    queries
+        The n queries: their exclusions and `allowed` are honoured.
+    k
+        At most this many; fewer where fewer can be had.
+    """
+    if len(queries.exclude):
+        owner = np.repeat(np.arange(len(queries)), np.diff(queries.exclude_indptr))
+        known = queries.exclude >= 0
+        scores[owner[known], queries.exclude[known]] = np.nan
+    columns = queries.allowed
+    if columns is not None:
+        columns = np.unique(columns).astype(np.int32)
+        scores = np.ascontiguousarray(scores[:, columns])
+    counts, items, values = _select(np.ascontiguousarray(scores), min(k, scores.shape[1]))
+    kept = np.arange(items.shape[1]) < counts[:, None]
+    flat = items[kept]
+    return Candidates(
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        flat if columns is None else columns[flat],
+        values[kept],
+        np.zeros(len(flat), np.uint8),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _select(scores, k):  # type: ignore[no-untyped-def]
+    """A bounded heap for each row: O(n log k) worst, near O(n) in practice."""
+    n, width = scores.shape
+    counts = np.zeros(n, np.int64)
+    items = np.zeros((n, k), np.int32)
+    values = np.zeros((n, k), np.float32)
+    for q in range(n):
+        size = 0
+        for j in range(width):
+            s = scores[q, j]
+            if not s > -np.inf or k == 0:
+                continue
+            if size < k:
+                at = size
+                size += 1
+                while at > 0 and _worse(s, j, values[q, (at - 1) // 2], items[q, (at - 1) // 2]):
+                    parent = (at - 1) // 2
+                    values[q, at], items[q, at] = values[q, parent], items[q, parent]
+                    at = parent
+                values[q, at], items[q, at] = s, j
+            elif s > values[q, 0]:
+                _sink(values[q], items[q], size, s, j)
+        counts[q] = size
+        for last in range(size - 1, 0, -1):  # heap sort: the worst goes to the back
+            s, j = values[q, last], items[q, last]
+            values[q, last], items[q, last] = values[q, 0], items[q, 0]
+            _sink(values[q], items[q], last, s, j)
+    return counts, items, values
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _worse(s, i, t, j):  # type: ignore[no-untyped-def]
+    return s < t or (s == t and i > j)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sink(values, items, size, s, j):  # type: ignore[no-untyped-def]
+    """Replace the root (the worst) by (s, j) and restore the heap."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and _worse(
+            values[child + 1], items[child + 1], values[child], items[child]
+        ):
+            child += 1
+        if not _worse(values[child], items[child], s, j):
+            break
+        values[at], items[at] = values[child], items[child]
+        at = child
+    values[at], items[at] = s, j

@@ -1,0 +1,1 @@
+"""Prepare: clean, deduplicate, sessionise, weigh, split; events become a `Dataset`."""

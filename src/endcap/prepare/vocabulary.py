@@ -1,0 +1,75 @@
+"""External ids to row numbers and back: done once on the way in, once on the way out."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+UNKNOWN = -1
+Rows = npt.NDArray[np.int32]
+
+
+class Vocabulary:
+    """An immutable, sorted set of external ids; the position of an id is its row number.
+
+    Sorting makes row numbers independent of the order in which data arrived.
+
+    Parameters
+    ----------
+    ids
+        External ids; duplicates and nulls are dropped.
+
+    Examples
+    --------
+    >>> words = Vocabulary(["b", "a", "b"])
+    >>> words.rows(["a", "z"]).tolist(), words.ids([1])
+    ([0, -1], ['b'])
+    """
+
+    def __init__(self, ids: Iterable[str] | pa.Array | pa.ChunkedArray) -> None:
+        column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
+        distinct = pc.unique(column.cast(pa.string())).drop_null()
+        self.array: pa.StringArray = distinct.take(pc.sort_indices(distinct))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __contains__(self, external_id: object) -> bool:
+        return external_id in self._row_of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and bool(self.array.equals(other.array))
+
+    def __hash__(self) -> int:
+        return hash((len(self), str(self.array[0]) if len(self) else ""))
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} ids)"
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {external: row for row, external in enumerate(self.array.to_pylist())}
+
+    def row(self, external_id: str) -> int:
+        """Return the row number of one id, or -1 (`UNKNOWN`)."""
+        return self._row_of.get(external_id, UNKNOWN)
+
+    def rows(self, ids: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Rows:
+        """Return row numbers, int32 (n,), with -1 for ids that are unknown or null."""
+        if not isinstance(ids, pa.Array | pa.ChunkedArray):
+            ids = pa.array(ids, pa.string())
+        found = pc.fill_null(pc.index_in(ids.cast(pa.string()), value_set=self.array), UNKNOWN)
+        return np.asarray(
+            found.to_numpy(zero_copy_only=False)
+            if isinstance(found, pa.Array)
+            else found.to_numpy(),
+            dtype=np.int32,
+        )
+
+    def ids(self, rows: npt.ArrayLike) -> list[str]:
+        """Return the external ids of row numbers; every row must exist."""
+        taken: list[str] = self.array.take(pa.array(np.asarray(rows, dtype=np.int64))).to_pylist()
+        return taken

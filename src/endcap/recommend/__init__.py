@@ -1,0 +1,1 @@
+"""Recommend: retrieve, filter, rank, explain; pure functions of (request, state)."""

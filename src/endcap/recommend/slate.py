@@ -1,0 +1,95 @@
+"""What is asked for a place in the shop, and what is answered."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from endcap.schema.strict import Strict
+
+
+class Request(Strict):
+    """One question: what to show this shopper in this place now.
+
+    Attributes
+    ----------
+    user_id, visitor_id
+        Who asks, in the shop's own ids; both may be missing.
+    placement
+        The place, which names a pipeline.
+    k
+        How many items.
+    context_items
+        What the page is about (the product looked at, the cart).
+    exclude
+        Item ids that must not come.
+    seed
+        Breaks ties and drives exploration: same request, state and seed, same slate.
+    now
+        The moment of asking; None is the state's clock.
+    """
+
+    user_id: str | None = None
+    visitor_id: str | None = None
+    placement: str = "home"
+    k: int = 10
+    context_items: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    seed: int = 0
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item is in the slate.
+
+    Attributes
+    ----------
+    kind
+        ``"history"`` (past events speak for it), ``"similar"`` (to a context item),
+        ``"popular"``, ``"trending"``, ``"content"``.
+    item_id
+        The past or context item that speaks for it; None for popularity.
+    share
+        Its share of the score, 0 to 1; exact for models that explain, else NaN.
+    """
+
+    kind: str
+    item_id: str | None = None
+    share: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class SlateItem:
+    """One item on the shelf."""
+
+    item_id: str
+    rank: int
+    score: float
+    source: str
+    reasons: tuple[Reason, ...] = ()
+    properties: dict[str, Any] = field(default_factory=dict)  # title, price, image: for showing
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """The answer, which names its own quality.
+
+    Attributes
+    ----------
+    served_by
+        The fallback level that answered: ``"personal"``, ``"session"``, ``"trending"``,
+        ``"popular"``, ``"catalogue"`` or ``"empty"``.
+    artefact
+        Id of the artefact that answered; empty when none is loaded.
+    degraded
+        Whether this is less than the placement asks for, and `reason` says why.
+    """
+
+    request_id: str
+    placement: str
+    items: tuple[SlateItem, ...]
+    served_by: str
+    artefact: str
+    generated_at: datetime
+    degraded: bool = False
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""The words that every stage shares; imports nothing of ours."""

@@ -1,0 +1,145 @@
+"""One `endcap.toml` into frozen, strict settings.
+
+Precedence: default < file < ``ENDCAP_…`` environment < flag. Units stand in the names.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pydantic
+
+from endcap.schema.errors import ConfigError, DataError
+from endcap.schema.strict import Strict
+
+ENV_PREFIX: Final = "ENDCAP_"
+FILE_NAME: Final = "endcap.toml"
+
+
+class StoreSettings(Strict):
+    """Where events, catalogue and models live."""
+
+    folder: Path = Path("endcap-data")
+    """Everything of the embedded default lives in this folder."""
+    url: str = ""
+    """A store by URL (``postgresql://…``); empty is SQLite in `folder`."""
+    queue_events: int = pydantic.Field(default=50_000, ge=1)
+    """Events that may wait for their commit before writers are told to come back."""
+
+
+class EventSettings(Strict):
+    """What is taken in."""
+
+    kinds: dict[str, float] = pydantic.Field(default_factory=dict)
+    """Weights that differ from the built-in ones, and kinds of your own."""
+    future_hours: float = pydantic.Field(default=24.0, gt=0)
+    """An event further in the future than this goes to quarantine."""
+    browser_age_days: float = pydantic.Field(default=30.0, gt=0)
+    """A live event older than this goes to quarantine; imports take any age."""
+
+
+class PrepareSettings(Strict):
+    """How events become a data set."""
+
+    half_life_days: float = pydantic.Field(default=60.0, gt=0)
+    """An interaction counts half after this time."""
+    session_gap_minutes: float = pydantic.Field(default=30.0, gt=0)
+    user_core: int = pydantic.Field(default=1, ge=1)
+    item_core: int = pydantic.Field(default=1, ge=1)
+    drop_bots: bool = True
+
+
+class ServeSettings(Strict):
+    """The HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: int = pydantic.Field(default=8787, ge=0, le=65535)
+    max_body_bytes: int = pydantic.Field(default=1 << 20, ge=1024)
+    drain_seconds: float = pydantic.Field(default=10.0, gt=0)
+
+
+class Settings(Strict):
+    """All settings."""
+
+    store: StoreSettings = StoreSettings()
+    events: EventSettings = EventSettings()
+    prepare: PrepareSettings = PrepareSettings()
+    serve: ServeSettings = ServeSettings()
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    flags: Mapping[str, Any] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """Read the settings and where each value that is no default came from.
+
+    Parameters
+    ----------
+    path
+        The file; None reads ``endcap.toml`` of the working folder where there is one.
+    environ
+        ``ENDCAP_SERVE__PORT=9000`` sets ``serve.port``.
+    flags
+        Dotted keys and values from the command line; None values are left out.
+
+    Returns
+    -------
+    settings, origins
+        `origins` maps dotted keys to ``"endcap.toml"``, ``"ENDCAP_SERVE__PORT"`` or ``"flag"``.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for key, value, origin in (*_file(path), *_environment(environ), *_flags(flags or {})):
+        _put(values, key, value)
+        origins[".".join(key)] = origin
+    return Settings.parse(values, where=str(path or FILE_NAME)), origins
+
+
+Entry = tuple[tuple[str, ...], Any, str]
+
+
+def _file(path: Path | None) -> list[Entry]:
+    source = path or Path(FILE_NAME)
+    if path is None and not source.exists():
+        return []
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{source} does not exist.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{source} is no TOML: {error}.") from error
+    return [((*key,), value, str(source)) for key, value in _leaves(content)]
+
+
+def _leaves(
+    tree: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Any]]:
+    out: list[tuple[tuple[str, ...], Any]] = []
+    for name, value in tree.items():
+        if isinstance(value, dict) and len(above) < 1:
+            out += _leaves(value, (*above, name))
+        else:
+            out.append(((*above, name), value))
+    return out
+
+
+def _environment(environ: Mapping[str, str]) -> list[Entry]:
+    return [
+        (tuple(name.removeprefix(ENV_PREFIX).lower().split("__")), value, name)
+        for name, value in environ.items()
+        if name.startswith(ENV_PREFIX) and "__" in name
+    ]
+
+
+def _flags(flags: Mapping[str, Any]) -> list[Entry]:
+    return [(tuple(k.split(".")), v, "flag") for k, v in flags.items() if v is not None]
+
+
+def _put(tree: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
+    for part in key[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[key[-1]] = value

@@ -1,0 +1,1 @@
+"""Serve: the live state, the HTTP API and the console."""

@@ -1,0 +1,1 @@
+"""Shipped contract suites, oracles and the shop simulator."""

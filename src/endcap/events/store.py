@@ -1,6 +1,6 @@
 """The contract of a store: event log, catalogue, quarantine and what must survive with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -58,11 +58,16 @@ class EventLog(Protocol):
     """
 
     def submit(
-        self, events: pa.Table, *, key: str = "", remembered: Remembered | None = None
+        self,
+        events: pa.Table,
+        *,
+        key: str = "",
+        remember: Callable[[Receipt], Remembered] | None = None,
     ) -> "Future[Receipt]":
         """Queue validated rows of schema `EVENTS`; the future resolves once they are durable.
 
-        The answer remembered under an idempotency `key` is committed in the same transaction.
+        What `remember` makes of the receipt is kept under the idempotency `key` in the same
+        transaction, for the answer names what was stored; `events` may be empty.
 
         Raises
         ------

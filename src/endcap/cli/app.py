@@ -1,45 +1,84 @@
-"""Wire the verbs, and turn errors into exit codes in one place."""
+"""Find the verb, run it, and turn errors into exit codes in one place.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 the data was refused, 130 interrupted.
+"""
 
 import importlib
 import sys
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-import click
 import typer
-from typer.core import TyperGroup
 
-from endcap.schema.errors import EndcapError
+import endcap
+from endcap.schema.errors import EndcapError, nearest
 
 VERBS: Final[dict[str, str]] = {
     "demo": "Import, prepare, train, evaluate and serve the shop in the box.",
     "import": "Read events and catalogue from files.",
-    "prepare": "Clean what was collected and report what was removed and why.",
+    "prepare": "Clean what was collected; report what was removed and why.",
     "train": "Fit a pipeline and publish its artefact.",
     "evaluate": "Compare models on a split of the events.",
-    "recommend": "Recommend to a user, or find what is like an item.",
+    "recommend": "Recommend to a shopper, or find what is like an item.",
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
     "config": "Show the settings in force and where each comes from.",
 }
-"""Every verb and its one-line help; the module of ``import`` is ``import_`` and so on."""
+"""Every verb, in the order of the journey. The verb ``x`` lives in the module ``cli/x_.py``."""
+
+EPILOG: Final = """
+First steps:  endcap demo  ·  endcap import events.csv catalogue.csv  ·  endcap train  ·
+endcap recommend --user 12347  ·  endcap serve
+"""
 
 
-class LazyVerbs(TyperGroup):
-    """Import a verb's module only when it is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the verbs in the order of the journey."""
-        return list(VERBS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the click command of a verb; None when there is none."""
-        if cmd_name not in VERBS:
-            return None
-        if ctx.resilient_parsing or not _called(cmd_name):
-            return click.Command(cmd_name, help=VERBS[cmd_name])
-        module = importlib.import_module(f"endcap.cli.{cmd_name}_")
-        return typer.main.get_command(module.app)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``endcap`` and exit."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
-def _called(verb: str) -> bool:
-    return verb in sys.argv[1:]
+def run(argv: Sequence[str]) -> int:
+    """Run ``endcap`` with the given arguments and return its exit code."""
+    verb = argv[0] if argv else "--help"
+    try:
+        if verb in VERBS:
+            module = importlib.import_module(f"endcap.cli.{verb}_")
+            return _call(module.app, argv[1:], f"endcap {verb}")
+        if not verb.startswith("-"):
+            raise typer.BadParameter(f"no such verb: {verb!r}. {nearest(verb, VERBS)}")
+        return _call(_top(), argv or [verb], "endcap")
+    except typer.BadParameter as error:
+        return _say(f"{error}", "See: endcap --help", 2)
+    except EndcapError as error:
+        return _say(error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted; what was finished is kept.", "", 130)
+
+
+def _call(app: typer.Typer, argv: Sequence[str], name: str) -> int:
+    try:
+        app(args=list(argv), prog_name=name)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _say(message: str, hint: str, code: int) -> int:
+    sys.stderr.write(f"endcap: {message}\n" + (f"  {hint}\n" if hint else ""))
+    return code
+
+
+def _top() -> typer.Typer:
+    """Build the front page: it lists the verbs without importing one of them."""
+    app = typer.Typer(help=endcap.__doc__, epilog=EPILOG, add_completion=False)
+
+    @app.callback(invoke_without_command=True)
+    def front(
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    ) -> None:
+        if version:
+            typer.echo(f"endcap {endcap.__version__}")
+
+    for name, text in VERBS.items():
+        app.command(name, help=text)(lambda: None)
+    return app

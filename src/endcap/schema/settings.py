@@ -96,7 +96,7 @@ def load_settings(
     for key, value, origin in (*_file(path), *_environment(environ), *_flags(flags or {})):
         _put(values, key, value)
         origins[".".join(key)] = origin
-    return Settings.parse(values, where=str(path or FILE_NAME)), origins
+    return Settings.parse(values, where=", ".join(dict.fromkeys(origins.values()))), origins
 
 
 Entry = tuple[tuple[str, ...], Any, str]

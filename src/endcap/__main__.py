@@ -1,0 +1,5 @@
+"""``python -m endcap`` is ``endcap``."""
+
+from endcap.cli import main
+
+main()

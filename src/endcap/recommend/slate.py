@@ -26,6 +26,8 @@ class Request(Strict):
         Breaks ties and drives exploration: same request, state and seed, same slate.
     now
         The moment of asking; None is the state's clock.
+    request_id
+        Names the answer in impressions and replays; empty lets the recommender derive one.
     """
 
     user_id: str | None = None
@@ -36,6 +38,7 @@ class Request(Strict):
     exclude: tuple[str, ...] = ()
     seed: int = 0
     now: datetime | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,16 @@ class Reason:
     item_id
         The past or context item that speaks for it; None for popularity.
     share
-        Its share of the score, 0 to 1; exact for models that explain, else NaN.
+        Its share of all that speaks for the item, 0 to 1; exact for models that explain, else NaN.
+    event
+        The kind of the past event (``"purchase"``, ``"view"``), the weightiest where the shopper
+        met the item more than once; empty where there is none.
     """
 
     kind: str
     item_id: str | None = None
     share: float = float("nan")
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)

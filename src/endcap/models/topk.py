@@ -26,7 +26,7 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
         scores[owner[known], queries.exclude[known]] = np.nan
     columns = queries.allowed
     if columns is not None:
-        columns = np.unique(columns).astype(np.int32)
+        columns = np.unique(columns[columns >= 0]).astype(np.int32)
         scores = np.ascontiguousarray(scores[:, columns])
     counts, items, values = _select(np.ascontiguousarray(scores), min(k, scores.shape[1]))
     kept = np.arange(items.shape[1]) < counts[:, None]
@@ -52,22 +52,32 @@ def _select(scores, k):  # type: ignore[no-untyped-def]
             s = scores[q, j]
             if not s > -np.inf or k == 0:
                 continue
-            if size < k:
-                at = size
-                size += 1
-                while at > 0 and _worse(s, j, values[q, (at - 1) // 2], items[q, (at - 1) // 2]):
-                    parent = (at - 1) // 2
-                    values[q, at], items[q, at] = values[q, parent], items[q, parent]
-                    at = parent
-                values[q, at], items[q, at] = s, j
-            elif s > values[q, 0]:
-                _sink(values[q], items[q], size, s, j)
+            size = push(values[q], items[q], size, s, j)
         counts[q] = size
         for last in range(size - 1, 0, -1):  # heap sort: the worst goes to the back
             s, j = values[q, last], items[q, last]
             values[q, last], items[q, last] = values[q, 0], items[q, 0]
             _sink(values[q], items[q], last, s, j)
     return counts, items, values
+
+
+@numba.njit(cache=True, nogil=True)
+def push(values, items, size, s, j):  # type: ignore[no-untyped-def]
+    """Offer (s, j) to a heap of the best, worst at the root; return its new size.
+
+    The heap lives in the first `size` entries of two arrays whose length is its capacity.
+    """
+    if size == len(values):
+        if size and _worse(values[0], items[0], s, j):
+            _sink(values, items, size, s, j)
+        return size
+    at = size
+    while at > 0 and _worse(s, j, values[(at - 1) // 2], items[(at - 1) // 2]):
+        parent = (at - 1) // 2
+        values[at], items[at] = values[parent], items[parent]
+        at = parent
+    values[at], items[at] = s, j
+    return size + 1
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

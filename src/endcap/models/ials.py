@@ -1,0 +1,276 @@
+"""iALS: implicit matrix factorisation by alternating least squares.
+
+Hu, Koren and Volinsky 2008 with what Rendle et al. 2022 (arXiv 2110.14037) found to matter: a
+weight for everything unobserved, a ridge that grows with frequency, a small start.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pydantic
+from scipy import sparse
+
+from endcap.models.base import Answers, Model, Rng
+from endcap.models.parallel import over_blocks
+from endcap.models.queries import Queries
+from endcap.models.weighting import HistorySpec, parts
+from endcap.prepare.dataset import Dataset
+from endcap.schema.progress import Progress, silent
+
+BLOCK = 1024
+"""Rows solved by one kernel call."""
+Array = npt.NDArray[np.float32]
+
+
+class IALS(HistorySpec):
+    """Factors x of users and y of items that give 1 to what was taken and near 0 to the rest.
+
+    Minimises ``sum_taken alpha c (1 - x.y)^2 + unobserved sum_all (x.y)^2
+    + l2 (sum_u n_u^nu |x_u|^2 + sum_i n_i^nu |y_i|^2)`` with
+    ``n_u = sum_taken c + unobserved x items`` and likewise ``n_i``. Time for each epoch
+    O(nnz d^2 + (users + items) d^3) exact, O((nnz d + (users + items) d^2) steps) with ``cg``.
+
+    Stability: caller.
+    """
+
+    factors: int = pydantic.Field(default=64, ge=1)
+    epochs: int = pydantic.Field(default=16, ge=1)
+    l2: float = pydantic.Field(default=0.003, gt=0)
+    frequency: float = pydantic.Field(default=1.0, ge=0, le=1)
+    """The exponent nu: 1 lets the ridge grow with how much is known, 0 is the same for all."""
+    unobserved: float = pydantic.Field(default=0.1, gt=0)
+    """Weight of each pair that was not seen, in units of one that was."""
+    alpha: float = pydantic.Field(default=1.0, gt=0)
+    """Weight of each unit of confidence."""
+    init: float = pydantic.Field(default=0.1, gt=0)
+    """Factors start normal with deviation ``init / sqrt(factors)``."""
+    solver: Literal["cg", "cholesky"] = "cg"
+    """Conjugate gradients from the last epoch's factors, or exact."""
+    cg_steps: int = pydantic.Field(default=3, ge=1)
+
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "IALSModel":
+        """Alternate between users and items."""
+        random = np.random.default_rng(rng)
+        by_user = self.train_matrix(data)
+        by_item = by_user.T.tocsr()
+        scale = self.init / np.sqrt(self.factors)
+        x, y = (
+            (random.standard_normal((n, self.factors)) * scale).astype(np.float32)
+            for n in data.shape
+        )
+        for epoch in range(self.epochs):
+            x = self.solve(by_user, y, x)
+            y = self.solve(by_item, x, y)
+            progress(epoch + 1, self.epochs, "epochs")
+        known = np.diff(by_item.indptr) > 0
+        return IALSModel(self, data.users, data.items, y, known, gram(y))
+
+    def solve(
+        self,
+        matrix: sparse.csr_array,
+        other: Array,
+        start: Array | None = None,
+        other_gram: Array | None = None,
+    ) -> Array:
+        """Return the factors of the rows of `matrix` that fit the factors `other` of its columns.
+
+        Parameters
+        ----------
+        matrix
+            CSR float32 (n, m): confidences.
+        other
+            float32 (m, d).
+        start
+            float32 (n, d): where conjugate gradients start; None solves exactly.
+        other_gram
+            float32 (d, d): ``other.T @ other`` where it is known.
+        """
+        base = np.float32(self.unobserved) * (gram(other) if other_gram is None else other_gram)
+        weights = sparse.csr_array(
+            (matrix.data * np.float32(self.alpha), matrix.indices, matrix.indptr),
+            shape=matrix.shape,
+        )
+        arrays, normal = parts(weights), (base, self._ridge(weights))
+        steps = 0 if start is None or self.solver == "cholesky" else self.cg_steps
+        out = np.zeros((matrix.shape[0], other.shape[1]), np.float32)
+        if start is not None:
+            out[:] = start
+
+        def block(first: int, last: int) -> None:
+            if steps:
+                _conjugate((first, last), arrays, other, normal, (out, steps))
+            else:
+                _cholesky((first, last), arrays, other, normal, out)
+
+        over_blocks(matrix.shape[0], BLOCK, block)
+        return out
+
+    def _ridge(self, weights: sparse.csr_array) -> Array:
+        taken = weights.sum(axis=1).astype(np.float64) + self.unobserved * weights.shape[1]
+        return (self.l2 * taken**self.frequency).astype(np.float32)
+
+
+def gram(factors: Array) -> Array:
+    """Return ``factors.T @ factors``, float32 (d, d)."""
+    product: Array = factors.T @ factors
+    return product
+
+
+@dataclass(frozen=True)
+class IALSModel(Model):
+    """Item factors; a shopper's factors are solved for from their history at every question.
+
+    Attributes
+    ----------
+    item_factors
+        float32 (n_items, d).
+    known
+        bool (n_items,): items that were taken; the others cannot be judged.
+    item_gram
+        float32 (d, d): ``item_factors.T @ item_factors``.
+    """
+
+    answers: ClassVar[Answers] = Answers(explains=True)
+
+    spec: IALS
+    item_factors: Array
+    known: npt.NDArray[np.bool_]
+    item_gram: Array
+
+    def factors_of(self, queries: Queries) -> Array:
+        """Return float32 (n, d): the factors that fit each history, 0 where there is none."""
+        weighed = replace(queries, weights=self.spec.event_weights(queries))
+        matrix = weighed.matrix(len(self.items))
+        return self.spec.solve(matrix, self.item_factors, other_gram=self.item_gram)
+
+    def scores(self, queries: Queries) -> Array:
+        """Return ``x.y``; NaN for items nobody took and for histories of no known item."""
+        x = self.factors_of(queries)
+        out = x @ self.item_factors.T
+        out[:, ~self.known] = np.nan
+        out[~x.any(axis=1)] = np.nan
+        return np.asarray(out)
+
+    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
+        """Return float32 (len(items), len(query.items)) by Hu et al. 2008, section 5.
+
+        ``y_j^T W w_e y_e`` with W the inverse of the shopper's own normal equations.
+        """
+        y = self.item_factors.astype(np.float64)
+        weights = self.spec.alpha * self.spec.event_weights(query).astype(np.float64)
+        past = np.where(query.items[:, None] >= 0, y[query.items], 0)
+        taken = weights.sum() + self.spec.unobserved * len(self.items)
+        normal = self.spec.unobserved * self.item_gram + (past.T * weights) @ past
+        normal[np.diag_indices(len(normal))] += self.spec.l2 * taken**self.spec.frequency
+        return ((y[items] @ np.linalg.solve(normal, past.T)) * weights).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _conjugate(span, matrix, y, normal, run):  # type: ignore[no-untyped-def]
+    """Run a few steps of conjugate gradients on a span of rows of `x`, in place."""
+    (first, last), (indptr, columns, weights), (base, ridge) = span, matrix, normal
+    x, steps = run
+    d = y.shape[1]
+    ap = np.empty(d, np.float32)
+    residual = np.empty(d, np.float32)
+    for row in range(first, last):
+        a, b = indptr[row], indptr[row + 1]
+        if a == b:
+            x[row] = 0
+            continue
+        near = y[columns[a:b]]
+        _apply((base, ridge[row]), near, weights[a:b], x[row], ap)
+        for f in range(d):
+            residual[f] = -ap[f]
+        for i in range(b - a):
+            for f in range(d):
+                residual[f] += weights[a + i] * near[i, f]
+        p = residual.copy()
+        rr = _dot(residual, residual)
+        for _ in range(steps):
+            if rr < 1e-20:
+                break
+            _apply((base, ridge[row]), near, weights[a:b], p, ap)
+            step = rr / _dot(p, ap)
+            for f in range(d):
+                x[row, f] += step * p[f]
+                residual[f] -= step * ap[f]
+            before, rr = rr, _dot(residual, residual)
+            for f in range(d):
+                p[f] = residual[f] + rr / before * p[f]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _apply(normal, near, weights, p, out):  # type: ignore[no-untyped-def]
+    """Write ``(base + ridge I + sum_i w_i y_i y_i^T) p`` to `out`."""
+    d, (base, ridge) = len(p), normal
+    for f in range(d):
+        out[f] = ridge * p[f]
+    for f in range(d):
+        pf = p[f]
+        for g in range(d):
+            out[g] += base[f, g] * pf
+    for i in range(len(weights)):
+        c = weights[i] * _dot(near[i], p)
+        for f in range(d):
+            out[f] += c * near[i, f]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for f in range(len(a)):
+        total += a[f] * b[f]
+    return total
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _cholesky(span, matrix, y, normal, x):  # type: ignore[no-untyped-def]
+    """Solve a span of rows of `x` exactly, in place."""
+    (first, last), (indptr, columns, weights), (base, ridge) = span, matrix, normal
+    d = y.shape[1]
+    matrix = np.empty((d, d), np.float64)
+    right = np.empty(d, np.float64)
+    for row in range(first, last):
+        a, b = indptr[row], indptr[row + 1]
+        right[:] = 0
+        if a == b:
+            x[row] = 0
+            continue
+        for f in range(d):
+            for g in range(f + 1):
+                matrix[f, g] = base[f, g]
+            matrix[f, f] += ridge[row]
+        for i in range(a, b):
+            near, w = y[columns[i]], weights[i]
+            for f in range(d):
+                scaled = w * near[f]
+                right[f] += scaled
+                for g in range(f + 1):
+                    matrix[f, g] += scaled * near[g]
+        _solve(matrix, right)
+        for f in range(d):
+            x[row, f] = right[f]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _solve(a, b):  # type: ignore[no-untyped-def]
+    """Solve ``a z = b`` in place for a symmetric positive definite `a` given by its lower half."""
+    d = len(b)
+    for j in range(d):
+        for k in range(j):
+            for g in range(k):
+                a[j, k] -= a[j, g] * a[k, g]
+            a[j, k] /= a[k, k]
+        for g in range(j):
+            a[j, j] -= a[j, g] * a[j, g]
+            b[j] -= a[j, g] * b[g]
+        a[j, j] = np.sqrt(a[j, j])
+        b[j] /= a[j, j]
+    for j in range(d - 1, -1, -1):
+        b[j] /= a[j, j]
+        for g in range(j):
+            b[g] -= a[j, g] * b[j]

@@ -1,0 +1,118 @@
+"""ItemKNN: who took this also took that (Sarwar et al. 2001; BM25 weights as in text search)."""
+
+from typing import Literal
+
+import numba
+import numpy as np
+import pydantic
+from scipy import sparse
+
+from endcap.models.base import Rng
+from endcap.models.linear import LinearModel
+from endcap.models.parallel import over_blocks
+from endcap.models.topk import push
+from endcap.models.weighting import HistorySpec, bm25, parts, power, rows_of, scale_rows, tf_idf
+from endcap.prepare.dataset import Dataset
+from endcap.schema.progress import Progress, silent
+
+BLOCK = 512
+"""Items whose neighbours are sought by one kernel call."""
+
+
+class ItemKNN(HistorySpec):
+    """Each past item speaks for its nearest neighbours.
+
+    ``s(i, j) = x_i . x_j / (|x_i|^2a |x_j|^(2 - 2a) + shrink)`` with a = `source_norm`, over the
+    weighed columns x of the users x items matrix. Time O(sum over users of items^2), memory
+    O(items x neighbours): no items x items matrix exists at any time.
+
+    Stability: caller.
+    """
+
+    neighbours: int = pydantic.Field(default=100, ge=1)
+    """Neighbours kept for each item."""
+    weighting: Literal["none", "tf-idf", "bm25"] = "none"
+    """How a user's interest in an item is weighed before items are compared."""
+    similarity: Literal["cosine", "dot"] = "cosine"
+    """``dot`` leaves the lengths in; it suits ``bm25``, which has damped them already."""
+    source_norm: float = pydantic.Field(default=0.5, ge=0, le=1)
+    """0.5 is the cosine; lower favours rare neighbours, higher popular ones."""
+    shrink: float = pydantic.Field(default=0.0, ge=0)
+    """Added to the denominator: doubts similarities that rest on few people."""
+    normalise: bool = False
+    """Let the neighbours of each item share a total of 1."""
+    k1: float = pydantic.Field(default=1.2, gt=0)
+    """BM25: how soon repetition stops to count."""
+    b: float = pydantic.Field(default=0.75, ge=0, le=1)
+    """BM25: how much heavy users are discounted."""
+
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
+        """Find each item's neighbours; `rng` is not used."""
+        columns = self._weigh(self.train_matrix(data).T.tocsr())
+        similar = self._nearest(columns, progress)
+        if self.normalise:
+            similar = scale_rows(similar, power(similar.sum(axis=1), -1.0))
+        rows = np.arange(len(data.items), dtype=np.int32)
+        return LinearModel(self, data.users, data.items, rows, similar)
+
+    def _weigh(self, columns: sparse.csr_array) -> sparse.csr_array:
+        """Weigh items as documents whose words are the users who took them."""
+        if self.weighting == "bm25":
+            return bm25(columns, self.k1, self.b)
+        return tf_idf(columns) if self.weighting == "tf-idf" else columns
+
+    def _nearest(self, columns: sparse.csr_array, progress: Progress) -> sparse.csr_array:
+        lengths = np.sqrt(np.bincount(rows_of(columns), columns.data**2.0, columns.shape[0]))
+        exponent = 2 * self.source_norm if self.similarity == "cosine" else 0.0
+        left = power(lengths, exponent)
+        right = power(lengths, 2 - exponent if self.similarity == "cosine" else 0.0)
+        by_user = columns.T.tocsr()
+        k = min(self.neighbours, len(lengths))
+
+        def block(start: int, stop: int) -> sparse.csr_array:
+            found = _nearest_rows(
+                (start, stop), parts(columns), parts(by_user), (left, right, self.shrink), k
+            )
+            return sparse.csr_array(found, shape=(stop - start, len(lengths)))
+
+        blocks = over_blocks(len(lengths), BLOCK, block, progress, "neighbours")
+        return sparse.vstack(
+            [sparse.csr_array((0, len(lengths)), dtype=np.float32), *blocks], "csr"
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest_rows(span, columns, by_user, scale, k):  # type: ignore[no-untyped-def]
+    """Return CSR parts of the k nearest of the rows of a span; one accumulator, no dense block."""
+    (start, stop), (left, right, shrink) = span, scale
+    (indptr, users, data), (user_indptr, items, user_data) = columns, by_user
+    width = len(left)
+    sums = np.zeros(width, np.float64)
+    seen = np.zeros(width, np.bool_)
+    touched = np.empty(width, np.int32)
+    ends = np.zeros(stop - start + 1, np.int64)
+    near = np.empty((stop - start) * k, np.int32)
+    values = np.empty((stop - start) * k, np.float32)
+    for i in range(start, stop):
+        count = 0
+        for a in range(indptr[i], indptr[i + 1]):
+            u, w = users[a], data[a]
+            for b in range(user_indptr[u], user_indptr[u + 1]):
+                j = items[b]
+                if not seen[j]:
+                    seen[j] = True
+                    touched[count] = j
+                    count += 1
+                sums[j] += w * user_data[b]
+        at, size = ends[i - start], 0
+        for c in range(count):
+            j = touched[c]
+            if j != i and sums[j] > 0:
+                s = np.float32(sums[j] / (left[i] * right[j] + shrink))
+                size = push(values[at : at + k], near[at : at + k], size, s, j)
+            sums[j], seen[j] = 0.0, False
+        order = np.argsort(near[at : at + size])
+        near[at : at + size] = near[at : at + size][order]
+        values[at : at + size] = values[at : at + size][order]
+        ends[i - start + 1] = at + size
+    return values[: ends[-1]], near[: ends[-1]], ends

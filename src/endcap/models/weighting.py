@@ -1,0 +1,117 @@
+"""How much each interaction and each past event counts, alike in training and in answering."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+from scipy import sparse
+
+from endcap.models.base import Spec
+from endcap.models.queries import Queries
+from endcap.prepare.dataset import Dataset
+
+Confidence = Literal["binary", "weight", "log"]
+
+
+class HistorySpec(Spec):
+    """Settings of every model that reads a history as a bag of items.
+
+    Stability: implementer.
+    """
+
+    confidence: Confidence = "binary"
+    """How often and how strongly: ``binary`` forgets it, ``weight`` sums it, ``log`` damps it."""
+    decay_events: float = pydantic.Field(default=0.0, ge=0)
+    """When answering, an event counts 1/e after this many newer ones; 0 never fades."""
+
+    def train_matrix(self, data: Dataset) -> sparse.csr_array:
+        """Return users x items, float32, as this model sees the interactions."""
+        matrix = data.matrix(None if self.confidence == "binary" else "weight")
+        if self.confidence == "log":
+            matrix.data = np.log1p(matrix.data)
+        return matrix
+
+    def event_weights(self, queries: Queries) -> npt.NDArray[np.float32]:
+        """Return float32 (h,): the part of each past event, 0 for unknown items.
+
+        What an item counts, ``f(sum of its weights) x decay of its newest event``, is shared out
+        over its events in proportion to their weights, so that the parts of a history sum to
+        the very row that `train_matrix` holds of it (but for the decay).
+        """
+        known = queries.items >= 0
+        parts = np.where(known, np.maximum(queries.weights, 0), 0).astype(np.float64)
+        key = queries.query_of * (int(queries.items.max(initial=0)) + 1) + queries.items
+        _, place = np.unique(key, return_inverse=True)
+        total = np.bincount(place, parts)
+        value = {"binary": np.sign, "weight": np.positive, "log": np.log1p}[self.confidence](total)
+        if self.decay_events:
+            age = queries.indptr[1:][queries.query_of] - 1 - np.arange(len(parts))
+            newest = np.full(len(total), np.inf)
+            np.minimum.at(newest, place, age)
+            value = value * np.exp(-newest / self.decay_events)
+        share = np.divide(parts, total[place], out=np.zeros_like(parts), where=total[place] > 0)
+        return (value[place] * share).astype(np.float32)
+
+
+def scale_rows(matrix: sparse.csr_array, factors: npt.NDArray[np.floating]) -> sparse.csr_array:
+    """Return `matrix` with row r multiplied by ``factors[r]``, float32."""
+    repeated = factors.astype(np.float32)[rows_of(matrix)]
+    return sparse.csr_array(
+        (matrix.data * repeated, matrix.indices, matrix.indptr), shape=matrix.shape
+    )
+
+
+def scale_columns(matrix: sparse.csr_array, factors: npt.NDArray[np.floating]) -> sparse.csr_array:
+    """Return `matrix` with column c multiplied by ``factors[c]``, float32."""
+    data = matrix.data * factors.astype(np.float32)[matrix.indices]
+    return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def power(counts: npt.NDArray[Any], exponent: float) -> npt.NDArray[np.float64]:
+    """Return ``counts ** exponent`` with 1 where nothing was counted."""
+    raised: npt.NDArray[np.float64] = np.where(counts > 0, counts, 1.0).astype(float) ** exponent
+    return raised
+
+
+def rows_of(matrix: sparse.csr_array) -> npt.NDArray[np.int64]:
+    """Return int64 (nnz,): the row of each stored entry."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def parts(matrix: sparse.csr_array) -> tuple[npt.NDArray[np.integer], ...]:
+    """Return (indptr, indices, data) for a kernel, of types that never vary."""
+    return (
+        matrix.indptr.astype(np.int64, copy=False),
+        matrix.indices.astype(np.int32, copy=False),
+        matrix.data.astype(np.float32, copy=False),
+    )
+
+
+def idf(documents: sparse.csr_array) -> npt.NDArray[np.float64]:
+    """Return float64 (n_words,): ``log(1 + (n - n_w + 0.5) / (n_w + 0.5))``, above 0."""
+    counts = np.bincount(documents.indices, minlength=documents.shape[1])
+    return np.log1p((documents.shape[0] - counts + 0.5) / (counts + 0.5))
+
+
+def tf_idf(documents: sparse.csr_array) -> sparse.csr_array:
+    """Return ``sqrt(w) x idf`` for rows that are documents and columns that are words."""
+    damped = sparse.csr_array(
+        (np.sqrt(documents.data), documents.indices, documents.indptr), shape=documents.shape
+    )
+    return scale_columns(damped, idf(documents))
+
+
+def bm25(documents: sparse.csr_array, k1: float, b: float) -> sparse.csr_array:
+    """Return Okapi BM25 weights for rows that are documents and columns that are words.
+
+    ``idf x (k1 + 1) w / (k1 (1 - b + b length / mean length) + w)`` (Robertson and Zaragoza 2009).
+    """
+    length = documents.sum(axis=1)
+    mean = float(length.mean()) if len(length) else 1.0
+    norm = k1 * (1 - b + b * length / max(mean, 1e-12))
+    data = documents.data * (k1 + 1) / (norm[rows_of(documents)] + documents.data)
+    damped = sparse.csr_array(
+        (data.astype(np.float32), documents.indices, documents.indptr), shape=documents.shape
+    )
+    return scale_columns(damped, idf(documents))

@@ -1,0 +1,40 @@
+"""What became of all rows ever received, kept in the transactions that stored them."""
+
+import sqlite3
+import threading
+from dataclasses import astuple, fields
+from typing import Final
+
+from endcap.events.store import Receipt
+
+NAMES: Final = tuple(field.name for field in fields(Receipt))
+_ADD: Final = f"UPDATE counters SET {', '.join(f'{n} = {n} + ?' for n in NAMES)}"
+_READ: Final = f"SELECT {', '.join(NAMES)} FROM counters"
+
+
+def add(connection: sqlite3.Connection, receipt: Receipt) -> None:
+    """Add a receipt to the totals, inside the current transaction."""
+    connection.execute(_ADD, astuple(receipt))
+
+
+def read(connection: sqlite3.Connection) -> Receipt:
+    """Return the totals."""
+    return Receipt(*connection.execute(_READ).fetchone())
+
+
+class Rejected:
+    """Rows refused by this process and not yet in the totals: a full disk takes no counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows = 0
+
+    def add(self, rows: int) -> None:
+        """Count refused rows; called from any thread."""
+        with self._lock:
+            self._rows += rows
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was refused, as a receipt."""
+        return Receipt(received=self._rows, rejected=self._rows)

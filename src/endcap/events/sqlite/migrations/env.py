@@ -1,0 +1,7 @@
+"""Run the migrations on the connection we are handed, all in one transaction."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

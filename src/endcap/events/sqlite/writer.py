@@ -1,0 +1,150 @@
+"""The one connection that writes: groups of work, each group one durable transaction."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from endcap.events.sqlite import engine, faults, migrate
+from endcap.events.sqlite.turn import WriteTurn
+from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreReadOnlyError
+
+Work = Callable[[sqlite3.Connection], Any]
+
+CHECKPOINT_ROWS: Final = 20_000
+CHECKPOINT_COMMITS: Final = 500
+STUBBORN_PAGES: Final = 65_536
+"""A log longer than this (256 MiB) waits for readers to finish, so that it can start over."""
+
+
+class Writer:
+    """Runs work in transactions that are on disk when `commit` returns.
+
+    Parameters
+    ----------
+    folder
+        Made where it does not exist; the database in it is created or upgraded.
+    durability
+        ``"full"`` in production.
+
+    Raises
+    ------
+    StoreError
+        When the database is damaged, of a newer version, or on an unsuitable file system.
+    """
+
+    def __init__(self, folder: Path, durability: engine.Durability = "full") -> None:
+        engine.make_folder(folder)
+        self.folder = folder
+        self.path = folder / engine.FILE_NAME
+        self.failure = ""
+        self.full = False
+        self._suspect = folder / "events.suspect"
+        self._turn = WriteTurn(folder, timeout=engine.BUSY_SECONDS)
+        self._rows = self._commits = 0
+        try:
+            self._connection = self._open(durability)
+        except BaseException:
+            self._turn.close()
+            raise
+
+    def commit(self, works: Sequence[Work]) -> list[Any]:
+        """Run `works` in one transaction; return the result of each, or what became of it.
+
+        A fault of one work alone (a value no column takes) goes to whoever waits for it, and never
+        takes the others with it.
+        """
+        try:
+            return self._transact(works)
+        except StoreError as error:
+            return [error] * len(works)
+        except Exception as error:
+            if len(works) == 1:
+                return [error]
+            return [outcome for work in works for outcome in self.commit([work])]
+
+    def tidy(self) -> None:
+        """Move the write-ahead log into the database when it is long enough."""
+        if self.failure or (self._rows < CHECKPOINT_ROWS and self._commits < CHECKPOINT_COMMITS):
+            return
+        self._rows = self._commits = 0
+        try:
+            with self._turn.take():
+                _, pages, _ = self._checkpoint("PASSIVE")
+                if pages > STUBBORN_PAGES:
+                    self._checkpoint("RESTART")
+        except sqlite3.Error as error:
+            self._note(faults.meaning(error, self.folder))
+        except (BusyError, OSError):
+            return  # somebody else has the pen: the next round will do
+
+    def close(self) -> None:
+        """Close the connection; the last one of all processes empties the write-ahead log."""
+        with self._turn.take():
+            self._connection.close()
+        self._turn.close()
+
+    def _open(self, durability: engine.Durability) -> sqlite3.Connection:
+        with self._turn.take():
+            migrate.upgrade(self.path)
+            connection = engine.connect(self.path, durability)
+            if self._suspect.exists():
+                self._examine(connection)
+            return connection
+
+    def _examine(self, connection: sqlite3.Connection) -> None:
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            connection.close()
+            raise StoreError(
+                f"{self.path} is damaged: {verdict}.", hint="Restore it from a backup."
+            )
+        self._suspect.unlink()
+
+    def _transact(self, works: Sequence[Work]) -> list[Any]:
+        if self.failure:
+            raise StoreReadOnlyError(self.failure)
+        with self._turn.take():
+            before = self._connection.total_changes
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                outcomes = [work(self._connection) for work in works]
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back(error)
+                raise
+        self._rows += self._connection.total_changes - before
+        self._commits += 1
+        self.full = False
+        return outcomes
+
+    def _roll_back(self, error: BaseException) -> None:
+        """Undo the transaction and raise what the error means for the whole group, if anything."""
+        meaning = faults.meaning(error, self.folder) if isinstance(error, sqlite3.Error) else None
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            meaning = faults.meaning(second, self.folder) or meaning
+        self._note(meaning)
+        if meaning:
+            raise meaning from error
+
+    def _checkpoint(self, mode: str) -> tuple[int, int, int]:
+        busy, pages, moved = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        return busy, pages, moved
+
+    def _note(self, meaning: StoreError | None) -> None:
+        if isinstance(meaning, StoreFullError):
+            self.full = True
+        if isinstance(meaning, StoreReadOnlyError):
+            self.failure = meaning.message
+            self._mark_suspect(meaning.message)
+
+    def _mark_suspect(self, reason: str) -> None:
+        """Leave word for whoever opens next, if the disk still takes any."""
+        try:
+            self._suspect.write_text(reason + "\n", encoding="utf-8")
+        except OSError:
+            # The disk that just failed may refuse this too; `failure` still guards this process.
+            return

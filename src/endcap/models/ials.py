@@ -109,8 +109,8 @@ class IALS(HistorySpec):
         return out
 
     def _ridge(self, weights: sparse.csr_array) -> Array:
-        taken = weights.sum(axis=1).astype(np.float64) + self.unobserved * weights.shape[1]
-        return (self.l2 * taken**self.frequency).astype(np.float32)
+        taken = np.asarray(weights.sum(axis=1), np.float64) + self.unobserved * weights.shape[1]
+        return np.asarray(self.l2 * taken**self.frequency, np.float32)
 
 
 def gram(factors: Array) -> Array:

@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
@@ -37,6 +38,32 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
         values[kept],
         np.zeros(len(flat), np.uint8),
     )
+
+
+def top_of_rows(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
+    """Return `matrix` with the k largest positive entries of each row, ties by column."""
+    arrays = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+    data, indices, indptr = _select_sparse(*arrays, min(k, matrix.shape[1]))
+    return sparse.csr_array((data, indices, indptr), shape=matrix.shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _select_sparse(indptr, indices, data, k):  # type: ignore[no-untyped-def]
+    n = len(indptr) - 1
+    ends = np.zeros(n + 1, np.int64)
+    columns = np.empty(len(data), np.int32)
+    values = np.empty(len(data), data.dtype)
+    for row in range(n):
+        at, size = ends[row], 0
+        stop = at + min(k, indptr[row + 1] - indptr[row])
+        for a in range(indptr[row], indptr[row + 1]):
+            if data[a] > 0:
+                size = push(values[at:stop], columns[at:stop], size, data[a], indices[a])
+        order = np.argsort(columns[at : at + size])
+        columns[at : at + size] = columns[at : at + size][order]
+        values[at : at + size] = values[at : at + size][order]
+        ends[row + 1] = at + size
+    return values[: ends[n]], columns[: ends[n]], ends
 
 
 @numba.njit(cache=True, nogil=True)

@@ -91,7 +91,8 @@ def parts(matrix: sparse.csr_array) -> tuple[npt.NDArray[np.integer], ...]:
 def idf(documents: sparse.csr_array) -> npt.NDArray[np.float64]:
     """Return float64 (n_words,): ``log(1 + (n - n_w + 0.5) / (n_w + 0.5))``, above 0."""
     counts = np.bincount(documents.indices, minlength=documents.shape[1])
-    return np.log1p((documents.shape[0] - counts + 0.5) / (counts + 0.5))
+    rarity: npt.NDArray[np.float64] = (documents.shape[0] - counts + 0.5) / (counts + 0.5)
+    return np.log1p(rarity)
 
 
 def tf_idf(documents: sparse.csr_array) -> sparse.csr_array:

@@ -1,11 +1,29 @@
 """The wired pipeline: requests in, slates out; it always answers."""
 
+import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from endcap.recommend.slate import Request, Slate
-from endcap.recommend.state import State
+import structlog
+
+from endcap.prepare.vocabulary import UNKNOWN
+from endcap.recommend.artefacts import Artefact, load_serving
+from endcap.recommend.chain import Question, descend
+from endcap.recommend.evidence import Moment, seen
+from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
+from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.recommend.state import History, State
+from endcap.schema.actors import actor
+from endcap.schema.errors import EndcapError, nearest
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+CATALOGUE = "catalogue"
+NO_HISTORY = History.of([])
+log = structlog.get_logger(__name__)
 
 
 class Recommender:
@@ -14,19 +32,31 @@ class Recommender:
     Immutable and safe to share between threads: to swap models, load another one and replace the
     reference; a request is answered by exactly one artefact.
 
+    Parameters
+    ----------
+    artefact
+        The models that answer; None leaves the catalogue alone to answer.
+    trouble
+        Why this is not the artefact that was asked for; it degrades every answer. Empty when all
+        is well.
+
     Attributes
     ----------
     artefact
-        Id of the artefact that answers; empty when none could be loaded, and then the catalogue
-        alone answers.
+        Id of the artefact that answers; empty when none could be loaded.
     trouble
-        Why this is not the artefact that was asked for; empty when all is well.
+        As given.
+    recipe
+        What the placements do.
 
     Stability: caller.
     """
 
-    artefact: str
-    trouble: str
+    def __init__(self, artefact: Artefact | None = None, *, trouble: str = "") -> None:
+        self.artefact = artefact.id if artefact else ""
+        self.trouble = trouble
+        self.recipe: Recipe = artefact.recipe if artefact else load_recipe()
+        self._loaded = artefact
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -35,6 +65,8 @@ class Recommender:
         A damaged artefact is refused, and the newest sound one answers instead (`trouble` says
         so); with none at all, the catalogue answers. It never raises for the sake of a model.
         """
+        artefact, trouble = load_serving(folder)
+        return cls(artefact, trouble=trouble)
 
     def recommend(self, requests: Sequence[Request], state: State) -> list[Slate]:
         """Return one slate for each request, in their order.
@@ -42,6 +74,100 @@ class Recommender:
         Deterministic for (request, state): a batch gives what single calls give, bit for bit.
         Unknown users, items and placements are answered, by a fallback that `served_by` names.
         """
+        # One by one: sums of a batched product may differ in their last bit from a single one's,
+        # and then an answer could not be replayed.
+        return [self._answer(request, state) for request in requests]
 
     def similar(self, item_id: str, k: int, state: State) -> Slate:
         """Return the slate of the placement ``similar`` for one item."""
+        request = Request(placement=SIMILAR, context_items=(item_id,), k=k)
+        return self.recommend([request], state)[0]
+
+    def _answer(self, request: Request, state: State) -> Slate:
+        moment = request.now or state.now
+        now = _micros(moment)
+        placement, notes = self._placement(request.placement)
+        who = actor(request.user_id, request.visitor_id)
+        history = self._history(who, state, notes)
+        taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
+        shelf = Shelf(request.k, taken, notes=notes)
+        if self._loaded:
+            question = _question(self._loaded, request, state, history=history, who=who, now=now)
+            for level in placement.levels:
+                if shelf.missing > 0:
+                    descend(self._loaded, level, question, shelf)
+        if shelf.missing > 0:
+            shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE) for i in state.available_ids(now)))
+        return self._slate(request, state, shelf, moment)
+
+    def _placement(self, name: str) -> tuple[Placement, list[str]]:
+        notes = [self.trouble] if self.trouble else []
+        known = self.recipe.placements
+        if name not in known:
+            notes.append(f"no placement {name!r}, answered as {HOME!r}. {nearest(name, known)}")
+        return known.get(name, known[HOME]), notes
+
+    def _history(self, who: str | None, state: State, notes: list[str]) -> History:
+        try:
+            return state.history(who) if who else NO_HISTORY
+        except EndcapError as error:  # a broken store must not empty the shelf
+            log.error("history unavailable", error=str(error))
+            notes.append("the shopper's history cannot be read")
+            return NO_HISTORY
+
+    def _slate(self, request: Request, state: State, shelf: Shelf, moment: datetime) -> Slate:
+        facts = state.facts([pick.item_id for pick in shelf.picks])
+        return Slate(
+            request_id=request.request_id or _derived_id(request, self.artefact, moment),
+            placement=request.placement,
+            items=tuple(
+                SlateItem(
+                    pick.item_id,
+                    rank,
+                    pick.score,
+                    pick.source,
+                    pick.reasons,
+                    dict(facts.get(pick.item_id, {})),
+                )
+                for rank, pick in enumerate(shelf.picks, start=1)
+            ),
+            served_by=shelf.served_by,
+            artefact=self.artefact,
+            generated_at=moment,
+            degraded=bool(shelf.notes),
+            reason="; ".join(shelf.notes),
+        )
+
+
+def _question(
+    artefact: Artefact,
+    request: Request,
+    state: State,
+    *,
+    history: History,
+    who: str | None,
+    now: int,
+) -> Question:
+    allowed = state.available_rows(artefact.items, now)
+    return Question(
+        Moment.of(
+            history,
+            request.context_items,
+            now,
+            artefact.items,
+            artefact.users.row(who) if who else UNKNOWN,
+        ),
+        None if len(allowed) == len(artefact.items) else allowed,
+        request.seed,
+        artefact.weigh,
+    )
+
+
+def _derived_id(request: Request, artefact: str, moment: datetime) -> str:
+    """Name an answer by what it answered, so that asking again the same gives the same."""
+    told = f"{request.model_dump_json()}|{artefact}|{moment.isoformat()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pydantic
+
 from endcap.schema.strict import Strict
 
 
@@ -33,11 +35,11 @@ class Request(Strict):
     user_id: str | None = None
     visitor_id: str | None = None
     placement: str = "home"
-    k: int = 10
+    k: int = pydantic.Field(default=10, ge=0)
     context_items: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     seed: int = 0
-    now: datetime | None = None
+    now: pydantic.AwareDatetime | None = None
     request_id: str = ""
 
 

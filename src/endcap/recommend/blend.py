@@ -1,0 +1,129 @@
+"""Retrieve and rank: several models propose, and one weighted sum decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from endcap.models.base import Model
+from endcap.models.candidates import merge
+from endcap.models.queries import Queries
+
+Floats = npt.NDArray[np.float32]
+Answer = TypeVar("Answer")
+log = structlog.get_logger(__name__)
+MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The ranked answer of one level to one query.
+
+    Attributes
+    ----------
+    items
+        int32 (n,): item rows, best first.
+    scores
+        float32 (n,): in (0, 1]: the weighted mean of the models' scores, each over its best.
+    parts
+        float32 (n_models, n): what each model adds to each score; their sum is the score.
+    scales
+        Model name -> the factor from its own score to its part, in the order of `parts`.
+    failed
+        Models that raised, left out of the sum.
+    """
+
+    items: npt.NDArray[np.int32]
+    scores: Floats
+    parts: Floats
+    scales: dict[str, float]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> list[str]:
+        """The model that adds most to each item."""
+        names = list(self.scales)
+        return [names[best] for best in self.parts.argmax(axis=0)] if names else []
+
+
+def blend(
+    models: Mapping[str, Model],
+    weights: Mapping[str, float],
+    query: Queries,
+    *,
+    candidates: int,
+    k: int,
+    seed: int = 0,
+) -> Blend:
+    """Return the k best of what the models propose for one query.
+
+    Each model proposes its best `candidates`; every model scores the union; each model's scores
+    are divided by the best of them (row-max) and summed by weight, NaN counting 0. Items with a sum
+    of 0 or less are left out: nothing speaks for them.
+
+    Parameters
+    ----------
+    models, weights
+        Models by name; weights of models that are not there are passed over. A model that raises
+        is logged and left out.
+    query
+        Exactly one query; its exclusions and `allowed` are honoured by each model.
+    seed
+        Breaks ties; 0 breaks them by row number.
+    """
+    failed: list[str] = []
+    asked = {name: models[name] for name in weights if name in models}
+    proposed = _each(asked, lambda model: model.retrieve(query, max(candidates, k)), failed)
+    if not proposed:
+        return Blend(*_nothing(), {}, tuple(failed))
+    union = merge(list(proposed.values()))
+    if len(proposed) == 1:
+        scored = {name: own.scores for name, own in proposed.items()}
+    else:
+        proposers = {name: asked[name] for name in proposed}
+        scored = _each(proposers, lambda model: model.score(query, union), failed)
+    parts, scales = _parts(scored, weights)
+    scores = parts.sum(axis=0, dtype=np.float32)
+    order = np.lexsort((_ties(union.items, seed), -scores))
+    order = order[scores[order] > 0][:k]
+    return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed))
+
+
+def _each(
+    models: Mapping[str, Model], ask: Callable[[Model], Answer], failed: list[str]
+) -> dict[str, Answer]:
+    """Ask each model; one that raises is logged, added to `failed` and left out."""
+    answers: dict[str, Answer] = {}
+    for name, model in models.items():
+        try:
+            answers[name] = ask(model)
+        except Exception:  # a plug-in may raise anything, and the shelf must not stay empty
+            log.exception("model failed", model=name)
+            failed.append(name)
+    return answers
+
+
+def _parts(
+    scored: Mapping[str, Floats], weights: Mapping[str, float]
+) -> tuple[Floats, dict[str, float]]:
+    total = sum(weights[name] for name in scored)
+    best = {name: float(np.nanmax(scores, initial=0.0)) for name, scores in scored.items()}
+    scales = {name: weights[name] / total / top if top > 0 else 0.0 for name, top in best.items()}
+    rows = [np.nan_to_num(scores) * np.float32(scales[name]) for name, scores in scored.items()]
+    return np.array(rows, dtype=np.float32), scales
+
+
+def _ties(items: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.uint64]:
+    """Return a key that orders equal scores: the row number, or a hash of it and the seed."""
+    rows = items.astype(np.uint64)
+    if not seed:
+        return rows
+    mixed = (rows + np.uint64(seed & 0xFFFFFFFF)) * MIX
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+def _nothing() -> tuple[npt.NDArray[np.int32], Floats, Floats]:
+    return np.empty(0, np.int32), np.empty(0, np.float32), np.empty((0, 0), np.float32)

@@ -1,0 +1,70 @@
+"""One level of the fallback chain: evidence, retrieve and filter, rank, explain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.recommend.artefacts import Artefact
+from endcap.recommend.blend import blend
+from endcap.recommend.evidence import Moment
+from endcap.recommend.explain import explain
+from endcap.recommend.recipe import Level
+from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.weighing import Weighing
+
+Rows = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the levels of a placement are asked, each in its turn.
+
+    Attributes
+    ----------
+    moment
+        The shopper.
+    allowed
+        Rows that may be shown; None where all may.
+    seed
+        Breaks ties.
+    weigh
+        Turns events into preferences, as it did in training.
+    """
+
+    moment: Moment
+    allowed: Rows | None
+    seed: int
+    weigh: Weighing
+
+
+def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) -> None:
+    """Let one level fill what is missing on the shelf.
+
+    Filters go into retrieval: each model proposes only what may be shown and is not taken, so that
+    a filter never shortens a slate that could be full.
+    """
+    minutes = artefact.recipe.session_minutes
+    evidence = question.moment.evidence(level.evidence, minutes, question.weigh)
+    if level.evidence != "none" and not len(evidence):
+        shelf.skip(f"{level.name}: the models know nothing to go by")
+        return
+    answer = blend(
+        artefact.models,
+        level.weights,
+        evidence.within(question.allowed, _rows(artefact, shelf.taken)),
+        candidates=level.candidates,
+        k=shelf.missing,
+        seed=question.seed,
+    )
+    shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
+    otherwise = level.name if level.evidence == "none" else "history"
+    reasons = explain(artefact.models, answer, evidence, otherwise=otherwise)
+    ids = artefact.items.ids(answer.items)
+    rows = zip(ids, answer.scores.tolist(), answer.sources, reasons, strict=True)
+    shelf.put(level.name, (Pick(*row) for row in rows))
+
+
+def _rows(artefact: Artefact, taken: set[str]) -> Rows:
+    rows = np.fromiter(map(artefact.items.row, taken), np.int32, len(taken))
+    return np.sort(rows[rows >= 0])

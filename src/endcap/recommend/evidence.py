@@ -1,0 +1,134 @@
+"""What the models are asked with: one shopper's events, in row numbers, weighed as in training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.models.queries import Queries
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.recipe import EvidenceName, Hide
+from endcap.recommend.state import History
+from endcap.recommend.weighing import Weighing
+
+MINUTE_US: Final = 60_000_000
+DAY_US: Final = 86_400_000_000
+LOOKED_AT: Final = "view"
+"""What a context item counts as: the shopper has it before their eyes."""
+
+
+def seen(history: History, hide: Hide, now: int) -> set[str]:
+    """Return the item ids that `hide` hides at `now` (UTC microseconds)."""
+    since = -np.inf if hide.days is None else now - hide.days * DAY_US
+    events = zip(history.item_ids, history.kinds, history.times.tolist(), strict=True)
+    return {item_id for item_id, kind, time in events if kind in hide.kinds and time >= since}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One shopper at the moment of asking; every column has one entry for each event.
+
+    Attributes
+    ----------
+    history
+        Their events, and behind them the context items as views of this moment.
+    rows
+        int32: item rows, -1 where the models do not know the item.
+    n_context
+        How many entries at the end are context.
+    now
+        UTC microseconds.
+    user
+        Row in the users' vocabulary, -1 for a stranger.
+    """
+
+    history: History
+    rows: npt.NDArray[np.int32]
+    n_context: int
+    now: int
+    user: int = -1
+
+    @classmethod
+    def of(
+        cls, history: History, context: Sequence[str], now: int, words: Vocabulary, user: int = -1
+    ) -> "Moment":
+        """Put events and context together; external ids become rows here, once."""
+        joined = History(
+            [*history.item_ids, *context],
+            [*history.kinds, *[LOOKED_AT] * len(context)],
+            np.concatenate((history.times, np.full(len(context), now, np.int64))),
+            np.concatenate((history.values, np.full(len(context), np.nan, np.float32))),
+        )
+        rows = np.fromiter(map(words.row, joined.item_ids), np.int32, len(joined.item_ids))
+        return cls(joined, rows, len(context), now, user)
+
+    def evidence(self, name: EvidenceName, session_minutes: float, weigh: Weighing) -> "Evidence":
+        """Return what a level asks its models with: only items they know, only what speaks for."""
+        chosen = self._spoken(name, session_minutes)
+        kinds = [self.history.kinds[e] for e in chosen]
+        times, values = self.history.times[chosen], self.history.values[chosen]
+        weights = weigh(kinds, times, values, self.now)
+        kept = (self.rows[chosen] >= 0) & (weights > 0)
+        chosen = chosen[kept]
+        query = Queries.of_histories(
+            [self.rows[chosen]],
+            weights=[weights[kept]],
+            values=[values[kept]],
+            times=[times[kept]],
+            users=[self.user if name == "history" else -1],
+            now=[self.now],
+        )
+        return Evidence(
+            query,
+            [self.history.item_ids[e] for e in chosen],
+            [kind for kind, keep in zip(kinds, kept, strict=True) if keep],
+            chosen >= len(self.rows) - self.n_context,
+        )
+
+    def _spoken(self, name: EvidenceName, session_minutes: float) -> npt.NDArray[np.int64]:
+        n = len(self.rows)
+        if name == "history":
+            return np.arange(n)
+        if name == "context":
+            return np.arange(n - self.n_context, n)
+        if name == "none":
+            return np.arange(0)
+        gaps = np.diff(self.history.times, append=self.now) > session_minutes * MINUTE_US
+        breaks = np.flatnonzero(gaps[: n - self.n_context])
+        return np.arange(int(breaks[-1]) + 1 if len(breaks) else 0, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A query for the models, with the external words for each of its events.
+
+    Attributes
+    ----------
+    query
+        Exactly one query.
+    item_ids, kinds
+        Of each history entry of the query.
+    is_context
+        bool (h,): whether the entry is a context item.
+    """
+
+    query: Queries
+    item_ids: list[str]
+    kinds: list[str]
+    is_context: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def within(
+        self, allowed: npt.NDArray[np.int32] | None, excluded: npt.NDArray[np.int32]
+    ) -> Queries:
+        """Return the query under a filter: only `allowed` rows (None: all), none `excluded`."""
+        return replace(
+            self.query,
+            allowed=allowed,
+            exclude=excluded,
+            exclude_indptr=np.array([0, len(excluded)], np.int64),
+        )

@@ -1,0 +1,92 @@
+"""Reasons in words, in English and Chinese."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from endcap.recommend.slate import Reason
+
+Language = Literal["en", "zh"]
+
+SENTENCES: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "history": "Because you {verb} {items}",
+        "content": "Because it resembles {items}",
+        "similar": "Goes with {items}",
+        "trending": "Trending now",
+        "popular": "Popular in the shop",
+        "unexplained": "Chosen for you from what you did here",
+        "catalogue": "New in the shop",
+    },
+    "zh": {
+        "history": "因为你{verb} {items}",
+        "content": "因为它与 {items} 相似",
+        "similar": "与 {items} 相配",
+        "trending": "近期热门",
+        "popular": "店内畅销",
+        "unexplained": "根据你的浏览和购买为你挑选",
+        "catalogue": "店内新品",
+    },
+}
+VERBS: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "purchase": "bought",
+        "view": "looked at",
+        "click": "looked at",
+        "cart": "put into your cart",
+        "wish": "wished for",
+        "rating": "rated",
+        "play": "played",
+        "": "chose",
+    },
+    "zh": {
+        "purchase": "买过",
+        "view": "看过",
+        "click": "看过",
+        "cart": "加购了",
+        "wish": "收藏了",
+        "rating": "评价过",
+        "play": "播放过",
+        "": "选过",
+    },
+}
+JOIN: Final = {"en": (", ", " and "), "zh": ("、", " 和 ")}
+
+
+def sentence(
+    reasons: Sequence[Reason], facts: Mapping[str, dict[str, Any]], language: Language = "en"
+) -> str:
+    """Say why, for people.
+
+    Parameters
+    ----------
+    reasons
+        Those of one item, weightiest first. Past items are named together as long as they share
+        the first one's kind of reason and of event.
+    facts
+        `State.facts` of the past items; one without a title is called by its id.
+
+    Examples
+    --------
+    >>> why = [Reason("history", "x", 0.6, "purchase"), Reason("history", "y", 0.3, "purchase")]
+    >>> sentence(why, {"x": {"title": "Red mug"}, "y": {"title": "Tea"}})
+    'Because you bought Red mug and Tea'
+    >>> sentence(why, {"x": {"title": "红杯"}, "y": {"title": "茶"}}, "zh")
+    '因为你买过 红杯 和 茶'
+    """
+    if not reasons:
+        return SENTENCES[language]["catalogue"]
+    first = reasons[0]
+    if first.item_id is None:
+        kind = first.kind if first.kind in SENTENCES[language] else "unexplained"
+        return SENTENCES[language]["unexplained" if kind == "history" else kind]
+    alike = [r.item_id for r in reasons if (r.kind, r.event) == (first.kind, first.event)]
+    titles = [str(facts.get(i, {}).get("title", i)) for i in alike if i is not None]
+    verbs = VERBS[language]
+    texts = SENTENCES[language]
+    return texts.get(first.kind, texts["history"]).format(
+        verb=verbs.get(first.event, verbs[""]), items=_and(titles, *JOIN[language])
+    )
+
+
+def _and(words: Sequence[str], comma: str, last: str) -> str:
+    return comma.join(words[:-1]) + last + words[-1] if len(words) > 1 else words[0]

@@ -1,0 +1,100 @@
+"""A shop in three lines: open a data folder, and ask."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from endcap.events.opening import open_store
+from endcap.events.store import Store
+from endcap.recommend.artefacts import current
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.sentences import Language, sentence
+from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.recommend.store_state import StoreState
+from endcap.schema.settings import Settings, StoreSettings
+
+
+class Shop:
+    """A data folder's store and the artefact that serves, ready to answer.
+
+    Answers follow the log at once, and the artefact as soon as another is promoted.
+
+    Parameters
+    ----------
+    store, folder
+        Where events and catalogue are, and where the models are.
+    clock
+        The present moment, UTC.
+
+    Examples
+    --------
+    >>> import endcap
+    >>> shop = endcap.open("demo-data")  # doctest: +SKIP
+    >>> shop.recommend(user_id="12347", k=5)  # doctest: +SKIP
+
+    Stability: caller.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store = store
+        self.folder = folder
+        self.state = StoreState(store, clock=clock)
+        self._loaded = current(folder)
+        self.recommender = Recommender.load(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path | None = None, settings: Settings | None = None) -> Self:
+        """Open a data folder.
+
+        Parameters
+        ----------
+        folder
+            Default: ``store.folder`` of the settings.
+        settings
+            Default: all defaults.
+        """
+        chosen = (settings or Settings()).store
+        if folder is not None:
+            chosen = StoreSettings(**{**chosen.model_dump(), "folder": Path(folder)})
+        return cls(open_store(chosen), chosen.folder)
+
+    def recommend(self, user_id: str | None = None, *, k: int = 10, **request: Any) -> Slate:
+        """Return k items for a shopper; further keywords are those of `Request`."""
+        asked = Request.parse({"user_id": user_id, "k": k, **request}, where="request")
+        return self.answer([asked])[0]
+
+    def similar(self, item_id: str, *, k: int = 10) -> Slate:
+        """Return k items that go with one item."""
+        return self._fresh().similar(item_id, k, self.state)
+
+    def answer(self, requests: Sequence[Request]) -> list[Slate]:
+        """Return one slate for each request."""
+        return self._fresh().recommend(requests, self.state)
+
+    def why(self, item: SlateItem, language: Language = "en") -> str:
+        """Say in a sentence why an item was chosen."""
+        about = [reason.item_id for reason in item.reasons if reason.item_id]
+        return sentence(item.reasons, self.state.facts(about), language)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _fresh(self) -> Recommender:
+        serving = current(self.folder)
+        if serving != self._loaded:
+            self.recommender, self._loaded = Recommender.load(self.folder), serving
+        return self.recommender

@@ -1,0 +1,113 @@
+"""The state of the world read from a store: for the command line, scripts and tests."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from endcap.events.store import Store
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.availability import Availability
+from endcap.recommend.state import History
+from endcap.schema.actors import VISITOR_PREFIX
+
+SHOWN: Final = ("title", "price", "sale_price", "currency", "image", "url", "brand", "categories")
+
+
+class StoreState:
+    """Reads histories at each question and the catalogue once: call `refresh` after it changed.
+
+    Parameters
+    ----------
+    store
+        Where everything is.
+    clock
+        The present moment, UTC.
+
+    Stability: caller.
+    """
+
+    def __init__(
+        self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the catalogue again."""
+        self._items = self._store.catalogue.items()
+        self._words = Vocabulary(self._items["item_id"])  # `items` comes ordered by id, as this is
+        self._availability = Availability(self._items)
+
+    @property
+    def version(self) -> int:
+        """Grows with the log; the catalogue is as it was at the last `refresh`."""
+        return self._store.log.count()
+
+    @property
+    def now(self) -> datetime:
+        """The clock."""
+        return self._clock()
+
+    def history(self, actor: str) -> History:
+        """Return the item events of an actor, those of their aliases included, oldest first."""
+        tables = [
+            pa.Table.from_batches(batches)
+            for who in self._same_person(actor)
+            if (batches := list(self._store.log.scan(actor=who)))
+        ]
+        return history_of(pa.concat_tables(tables)) if tables else History.of([])
+
+    def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
+        """Return the rows of `words` that may be shown at `now`."""
+        return self._availability.rows(words, now)
+
+    def available_ids(self, now: int) -> Sequence[str]:
+        """Return the items of the catalogue that may be shown at `now`, newest first."""
+        return self._availability.ids(now)
+
+    def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        """Return what a page shows of each item it knows."""
+        rows = self._words.rows(item_ids)
+        return facts_of(self._items.take(pa.array(rows[rows >= 0])))
+
+    def _same_person(self, who: str) -> list[str]:
+        aliases = self._store.aliases()
+        visitor = who.removeprefix(VISITOR_PREFIX)
+        user = aliases.get(visitor, who) if visitor != who else who
+        return [user, *sorted(VISITOR_PREFIX + v for v, u in aliases.items() if u == user)]
+
+
+def history_of(events: pa.Table) -> History:
+    """Return the item events of a table of schema `EVENTS` as a history; an event counts once."""
+    ids = events["event_id"].combine_chunks()
+    first = np.sort(np.unique(np.asarray(ids.to_numpy(zero_copy_only=False), str), True)[1])
+    told = events.take(pa.array(first)) if len(first) < len(ids) else events
+    told = told.filter(pc.is_valid(told["item_id"])).sort_by("time")
+    values = pc.fill_null(told["value"], float("nan")).to_numpy().astype(np.float32)
+    times = told["time"].cast(pa.int64()).to_numpy()
+    return History(told["item_id"].to_pylist(), told["kind"].to_pylist(), times, values)
+
+
+def facts_of(items: pa.Table) -> dict[str, dict[str, Any]]:
+    """Return what a page shows of items (schema `ITEMS`): item id -> plain, JSON-ready values."""
+    rows = items.select(["item_id", *SHOWN]).to_pylist()
+    return {row.pop("item_id"): {k: _plain(v) for k, v in row.items() if _said(v)} for row in rows}
+
+
+def _said(value: Any) -> bool:
+    return value is not None and value != []
+
+
+def _plain(value: Any) -> Any:
+    """Money leaves as text with at least two digits behind the point: 2.5000 -> "2.50"."""
+    if isinstance(value, str | list):
+        return value
+    text = f"{value:f}".rstrip("0")
+    whole, _, part = text.partition(".")
+    return f"{whole}.{part:0<2}"

@@ -1,0 +1,126 @@
+"""Fit every model of a recipe, publish them as one artefact, and let it serve."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import structlog
+
+from endcap import __version__
+from endcap.models.base import Model
+from endcap.prepare.dataset import Dataset
+from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
+from endcap.recommend.recipe import Recipe
+from endcap.schema.errors import DataError
+from endcap.schema.progress import Progress, silent
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Models of a recipe, and what each took.
+
+    Attributes
+    ----------
+    models
+        By the recipe's names.
+    seconds
+        Wall time of each fit.
+    """
+
+    models: dict[str, Model]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def fit(
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Fitted:
+    """Fit every model that the recipe has for data of this size; nothing is written.
+
+    Each model draws from its own stream of random numbers, derived from `seed` and its name, so
+    that adding a model changes no other.
+
+    Parameters
+    ----------
+    progress
+        Given a model's name, returns who is told how far its fit is.
+
+    Raises
+    ------
+    DataError
+        When there are no interactions to learn from.
+    """
+    if not data.interactions.num_rows:
+        raise DataError(
+            "There is nothing to learn from: no event carries a preference.",
+            hint="Import events first (endcap import), or see what prepare removed.",
+        )
+    models: dict[str, Model] = {}
+    seconds: dict[str, float] = {}
+    for name, spec in recipe.specs(len(data.items)).items():
+        rng = np.random.default_rng([seed, *name.encode()])
+        start = perf_counter()
+        models[name] = spec.fit(data, rng, progress(name))
+        seconds[name] = round(perf_counter() - start, 3)
+        log.info("fitted", model=name, seconds=seconds[name])
+    return Fitted(models, seconds)
+
+
+def train(
+    data: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], Progress] = lambda name: silent,
+    now: datetime | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Artefact:
+    """Fit a recipe and let the new artefact serve; what served before goes on until then.
+
+    Parameters
+    ----------
+    folder
+        The data folder; artefacts go to ``<folder>/models``. The newest five are kept.
+    now
+        Names the artefact; None is the clock.
+    facts
+        More for the manifest, such as ``metrics``.
+
+    Raises
+    ------
+    BusyError
+        When another process trains in `folder`.
+    DataError
+        When there is nothing to learn from.
+    ArtefactError
+        When the new artefact cannot be read back or answers nonsense: it does not go live.
+    """
+    created = now or datetime.now(UTC)
+    with training_lock(folder):
+        fitted = fit(data, recipe, seed=seed, progress=progress)
+        about = {
+            "created": created.isoformat(),
+            "dataset": data.fingerprint,
+            "users": len(data.users),
+            "items": len(data.items),
+            "interactions": data.interactions.num_rows,
+            "seed": seed,
+            "code": __version__,
+            "seconds": fitted.seconds,
+            **(facts or {}),
+        }
+        name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))
+        publish(folder, Artefact.of(recipe, fitted.models, id=name, **about))
+        artefact = promote(folder, name)
+        prune(folder)
+    return artefact

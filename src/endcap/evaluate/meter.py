@@ -15,7 +15,7 @@ CLEAR: Final = Path("/proc/self/clear_refs")
 
 @dataclass
 class Meter:
-    """Measure a ``with`` block.
+    """Measure a ``with`` block; blocks may stand in one another, not in several threads.
 
     Attributes
     ----------
@@ -33,7 +33,10 @@ class Meter:
     _start: tuple[float, float] = field(default=(0.0, 0.0), repr=False)
 
     def __enter__(self) -> Self:
+        for outer in OPEN:
+            outer.peak_mb = max(outer.peak_mb, peak_mb())
         _forget_peak()
+        OPEN.append(self)
         self._start = (time.perf_counter(), cpu_seconds())
         return self
 
@@ -45,7 +48,12 @@ class Meter:
     ) -> None:
         self.wall_s = time.perf_counter() - self._start[0]
         self.cpu_s = cpu_seconds() - self._start[1]
-        self.peak_mb = peak_mb()
+        self.peak_mb = max(self.peak_mb, peak_mb())
+        OPEN.remove(self)
+
+
+OPEN: Final[list[Meter]] = []
+"""Blocks being measured: an inner one makes the system forget the peak, so outer ones note it."""
 
 
 def cpu_seconds() -> float:

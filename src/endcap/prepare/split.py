@@ -232,6 +232,16 @@ class Fixed(Rule):
         return np.asarray(self.labels)
 
 
+def last_labels(data: Dataset) -> npt.NDArray[np.str_]:
+    """Label each user's last interaction test and the one before it valid; the rest train.
+
+    Users with fewer than three interactions only train.
+    """
+    place, length = _places(data)
+    back = np.where(length > 2, length - place, 0)
+    return np.array(["train", "test", "valid"])[np.where(back > 2, 0, back)]
+
+
 def _split(  # noqa: PLR0917
     rule: Rule,
     train: Dataset,

@@ -51,7 +51,11 @@ class SQLiteEventLog:
         self._rejected = rejected
 
     def submit(
-        self, events: pa.Table, *, key: str = "", remembered: Remembered | None = None
+        self,
+        events: pa.Table,
+        *,
+        key: str = "",
+        remember: Callable[[Receipt], Remembered] | None = None,
     ) -> Future[Receipt]:
         """See `EventLog.submit`."""
         columns, values = _encode(rows.conform(events, EVENTS))
@@ -59,9 +63,9 @@ class SQLiteEventLog:
 
         def work(connection: sqlite3.Connection) -> Receipt:
             stored = rows.insert(connection, _insert_sql(columns), values) if count else 0
-            if remembered is not None:
-                self._answers.keep(connection, key, remembered)
             receipt = Receipt(received=count, stored=stored, duplicate=count - stored)
+            if remember is not None:
+                self._answers.keep(connection, key, remember(receipt))
             counters.add(connection, receipt)
             return receipt
 

@@ -1,0 +1,311 @@
+"""What every store must do, whatever it is built on.
+
+Subclass `StoreContract` in a test module and give it a fixture `opener` that opens the same
+place each time it is called, empty at first; pytest then runs every test on your store.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pyarrow as pa
+
+from endcap.events.store import Catalogue, EventLog, Quarantine, Receipt, Remembered, Store
+from endcap.schema.errors import DataError, EndcapError, StoreError
+from endcap.schema.tables import EVENTS
+from endcap.testing.contracts import sample_rows as rows
+from endcap.testing.contracts.sample_rows import START
+
+Opener = Callable[[], Store]
+
+
+class LogContract:
+    """What holds for the event log."""
+
+    def test_every_column_comes_back_exactly(self, opener: Opener) -> None:
+        """Money to the last digit, times to the microsecond, text to the last byte, and nulls."""
+        given = rows.events(rows.event(1), rows.full_event(2), rows.event(3, price=None))
+        with closing(opener()) as store:
+            assert store.log.append(given) == Receipt(received=3, stored=3)
+            assert read(store).equals(given)
+
+    def test_a_retry_stores_nothing(self, opener: Opener) -> None:
+        """The first row of an id stays, within one batch and across batches."""
+        with closing(opener()) as store:
+            twice = rows.events(rows.event(1, kind="cart"), rows.event(1), rows.event(2))
+            assert store.log.append(twice) == Receipt(received=3, stored=2, duplicate=1)
+            again = rows.events(rows.event(2, kind="wish"), rows.event(3))
+            assert store.log.append(again) == Receipt(received=2, stored=1, duplicate=1)
+            assert read(store)["kind"].to_pylist() == ["cart", "view", "view"]
+            assert store.log.count() == 3
+
+    def test_a_retry_from_many_threads_stores_one_row(self, opener: Opener) -> None:
+        """One event sent a hundred times by eight clients at once is one event."""
+        with closing(opener()) as store, ThreadPoolExecutor(8) as pool:
+            receipts = list(pool.map(lambda _: store.log.append(rows.numbered(1, 2)), range(100)))
+            assert sum(receipts, Receipt()) == Receipt(received=100, stored=1, duplicate=99)
+            assert store.log.count() == 1
+
+    def test_an_empty_batch_is_fine(self, opener: Opener) -> None:
+        """Nothing in, nothing out, no error."""
+        with closing(opener()) as store:
+            assert store.log.append(rows.events()) == Receipt()
+            assert list(store.log.scan()) == []
+
+    def test_rows_that_would_change_are_refused(self, opener: Opener) -> None:
+        """A missing id, a foreign column, NaN: refused whole, before anything is queued."""
+        with closing(opener()) as store:
+            for bad in (
+                rows.numbered(1, 3).drop_columns(["kind"]),
+                rows.numbered(1, 3).append_column("extra", pa.array([1, 2])),
+                rows.events(rows.event(1), rows.event(2, event_id=None)),
+                rows.events(rows.event(1), rows.event(2, value=float("nan"))),
+            ):
+                with refused(DataError):
+                    store.log.submit(bad)
+            assert store.log.count() == 0
+            assert store.log.append(rows.numbered(1, 3)).stored == 2
+
+    def test_scan_is_ordered_by_time(self, opener: Opener) -> None:
+        """Whatever the order of arrival, and events of one moment in order of arrival."""
+        with closing(opener()) as store:
+            store.log.append(rows.events(*(rows.event(n) for n in (5, 1, 9))))
+            store.log.append(rows.events(*(rows.event(n, time=START) for n in (8, 7, 6))))
+            assert ids(store.log.scan()) == ["e8", "e7", "e6", "e1", "e5", "e9"]
+
+    def test_scan_takes_a_half_open_window(self, opener: Opener) -> None:
+        """``since <= time < until``, each by itself and together."""
+        with closing(opener()) as store:
+            store.log.append(rows.numbered(0, 10))
+            third, seventh = START + timedelta(seconds=3), START + timedelta(seconds=7)
+            assert ids(store.log.scan(third, seventh)) == ["e3", "e4", "e5", "e6"]
+            assert ids(store.log.scan(since=seventh)) == ["e7", "e8", "e9"]
+            assert ids(store.log.scan(until=third)) == ["e0", "e1", "e2"]
+            assert ids(store.log.scan(seventh, third)) == []
+
+    def test_scan_refuses_a_time_without_zone(self, opener: Opener) -> None:
+        """Nobody knows which moment that is."""
+        with closing(opener()) as store, refused(DataError):
+            store.log.scan(since=datetime(2026, 1, 1))
+
+    def test_scan_takes_kinds(self, opener: Opener) -> None:
+        """No kinds named is all, an empty list is none."""
+        with closing(opener()) as store:
+            for number, kind in enumerate(("view", "cart", "purchase", "view")):
+                store.log.append(rows.events(rows.event(number, kind=kind)))
+            assert ids(store.log.scan(kinds=["cart", "purchase"])) == ["e1", "e2"]
+            assert ids(store.log.scan(kinds=[])) == []
+            assert len(ids(store.log.scan(kinds=None))) == 4
+
+    def test_scan_takes_an_actor(self, opener: Opener) -> None:
+        """An account by its id; a browser by its prefixed id, and only while it is nobody's."""
+        with closing(opener()) as store:
+            who = [("u1", None), ("u1", "v1"), (None, "v1"), (None, "u1"), ("visitor", None)]
+            for n, (user, visitor) in enumerate(who):
+                store.log.append(rows.events(rows.event(n, user_id=user, visitor_id=visitor)))
+            assert ids(store.log.scan(actor="u1")) == ["e0", "e1"]
+            assert ids(store.log.scan(actor="visitor:v1")) == ["e2"]
+            assert ids(store.log.scan(actor="visitor:u1")) == ["e3"]
+            assert ids(store.log.scan(actor="stranger")) == []
+            assert ids(store.log.scan(START, START + timedelta(seconds=1), ["view"], "u1")) == [
+                "e0"
+            ]
+
+    def test_scan_streams_a_long_log(self, opener: Opener) -> None:
+        """Tens of thousands of events, a third of them of one moment: each once, in batches."""
+        count = 50_000
+        with closing(opener()) as store:
+            table = rows.numbered(0, count)
+            same = pa.array([START if n % 3 else START + timedelta(days=n) for n in range(count)])
+            at = EVENTS.get_field_index("time")
+            table = table.set_column(at, EVENTS.field("time"), same.cast(EVENTS.field("time").type))
+            store.log.append(table)
+            batches = list(store.log.scan())
+            assert len(batches) > 1
+            assert all(batch.schema.equals(EVENTS) for batch in batches)
+            found = pa.Table.from_batches(batches)
+            assert sorted(found["event_id"].to_pylist()) == sorted(table["event_id"].to_pylist())
+            assert all(a <= b for a, b in pairwise(found["time"].cast(pa.int64()).to_pylist()))
+
+    def test_scan_sees_the_log_as_it_was(self, opener: Opener) -> None:
+        """What is stored after the call is left out; leaving a scan half-way harms nothing."""
+        with closing(opener()) as store:
+            store.log.append(rows.numbered(0, 3))
+            scan = store.log.scan()
+            store.log.append(rows.numbered(3, 6))
+            assert ids(scan) == ["e0", "e1", "e2"]
+            next(store.log.scan())
+            assert store.log.append(rows.numbered(6, 7)).stored == 1
+
+    def test_readers_do_not_wait_for_writers(self, opener: Opener) -> None:
+        """Many threads read while others write; each read is a whole number of batches."""
+        with closing(opener()) as store, ThreadPoolExecutor(8) as pool:
+            writes = [pool.submit(store.log.append, rows.numbered(n * 10, n * 10 + 10))
+                      for n in range(40)]  # fmt: skip
+            sizes = list(
+                pool.map(lambda _: len(ids(store.log.scan(actor="visitor:v1"))), range(40))
+            )
+            assert sum((w.result() for w in writes), Receipt()).stored == 400
+            assert all(size % 10 == 0 for size in sizes)
+            assert len(ids(store.log.scan(actor="visitor:v1"))) == 400
+
+
+class CatalogueContract:
+    """What holds for items and users."""
+
+    def test_items_come_back_exactly(self, opener: Opener) -> None:
+        """Every column, ordered by id; after reopening, too."""
+        given = rows.items(
+            {"item_id": "b"}, rows.full_item("a"), {"item_id": "c", "categories": []}
+        )
+        with closing(opener()) as store:
+            assert store.catalogue.upsert_items(given) == Receipt(received=3, stored=3)
+        with closing(opener()) as store:
+            assert store.catalogue.items().equals(given.take([1, 0, 2]))
+
+    def test_the_last_row_of_an_item_wins(self, opener: Opener) -> None:
+        """Null replaces a value; a row that changes nothing is a duplicate."""
+        with closing(opener()) as store:
+            upsert = store.catalogue.upsert_items
+            both = rows.items(rows.full_item("a", title="old"), rows.full_item("a"))
+            assert upsert(both) == Receipt(received=2, stored=2)
+            assert upsert(both.slice(1)) == Receipt(received=1, duplicate=1)
+            assert upsert(rows.items(rows.full_item("a", brand=None))).stored == 1
+            (found,) = store.catalogue.items().to_pylist()
+            assert (found["title"], found["brand"]) == ("title of a 灯", None)
+
+    def test_items_can_be_asked_for_and_deleted(self, opener: Opener) -> None:
+        """Unknown ids are no error; thousands of ids are fine."""
+        with closing(opener()) as store:
+            store.catalogue.upsert_items(rows.items(*({"item_id": n} for n in "abcd")))
+            asked = ["d", "x", "a", *(f"no{n}" for n in range(40_000))]
+            assert store.catalogue.items(asked)["item_id"].to_pylist() == ["a", "d"]
+            assert store.catalogue.items([]).num_rows == 0
+            assert store.catalogue.delete_items(["a", "x", "b"]) == 2
+            assert store.catalogue.items()["item_id"].to_pylist() == ["c", "d"]
+
+    def test_users_come_back_exactly(self, opener: Opener) -> None:
+        """As items do."""
+        given = rows.users({"user_id": "u2", "consent": "all"}, {"user_id": "u1"})
+        with closing(opener()) as store:
+            assert store.catalogue.upsert_users(given) == Receipt(received=2, stored=2)
+            assert store.catalogue.upsert_users(given) == Receipt(received=2, duplicate=2)
+            assert store.catalogue.users().equals(given.take([1, 0]))
+            assert store.catalogue.users(["u2", "x"]).equals(given.slice(0, 1))
+
+
+class QuarantineContract:
+    """What holds for rows that failed validation."""
+
+    def test_rows_are_kept_once(self, opener: Opener) -> None:
+        """Reading the same file twice adds nothing, with and without a source and line."""
+        nowhere = {"source": None, "line": None}
+        given = rows.quarantined(rows.faulty(1), rows.faulty(2), rows.faulty(2, **nowhere))
+        with closing(opener()) as store:
+            assert store.quarantine.put(given) == Receipt(received=3, quarantined=3)
+            assert store.quarantine.put(given) == Receipt(received=3, duplicate=3)
+            other = rows.quarantined(rows.faulty(1, reason="bad-price"))
+            assert store.quarantine.put(other) == Receipt(received=1, quarantined=1)
+            assert store.quarantine.reasons() == {"bad-time": 3, "bad-price": 1}
+            assert store.quarantine.put(rows.quarantined()) == Receipt()
+
+    def test_the_newest_come_first(self, opener: Opener) -> None:
+        """In pages, exactly as they arrived."""
+        given = rows.quarantined(*(rows.faulty(n) for n in range(5)))
+        with closing(opener()) as store:
+            store.quarantine.put(given)
+            assert store.quarantine.rows().equals(given.take([4, 3, 2, 1, 0]))
+            assert store.quarantine.rows(limit=2, offset=1).equals(given.take([3, 2]))
+            assert store.quarantine.rows(offset=5).num_rows == 0
+
+
+class StoreContract(LogContract, CatalogueContract, QuarantineContract):
+    """What holds for a whole store."""
+
+    def test_it_is_a_store(self, opener: Opener) -> None:
+        """It has all the parts, and is well."""
+        with closing(opener()) as store:
+            assert isinstance(store, Store)
+            assert isinstance(store.log, EventLog)
+            assert isinstance(store.catalogue, Catalogue)
+            assert isinstance(store.quarantine, Quarantine)
+            assert store.healthy() == (True, "")
+
+    def test_everything_survives_reopening(self, opener: Opener) -> None:
+        """Events, answers and aliases."""
+        answer = _told(Receipt(received=2, stored=1, duplicate=1))
+        with closing(opener()) as store:
+            twice = rows.events(rows.full_event(1), rows.event(1))
+            store.log.submit(twice, key="k", remember=_told).result()
+            store.alias("v1", "u1")
+            store.alias("v2", "u1")
+            store.alias("v1", "u2")
+        with closing(opener()) as store:
+            assert read(store).equals(rows.events(rows.full_event(1)))
+            assert store.log.append(rows.numbered(1, 2)).duplicate == 1
+            assert store.aliases() == {"v1": "u2", "v2": "u1"}
+            assert store.recall("k") == answer
+            assert store.recall("other") is None
+
+    def test_the_first_answer_under_a_key_stays(self, opener: Opener) -> None:
+        """Two requests with one key race: whoever was stored first is replayed to both."""
+        with closing(opener()) as store:
+            for stored in (1, 0):
+                assert store.log.submit(
+                    rows.numbered(1, 2), key="k", remember=_told
+                ).result() == Receipt(received=1, stored=stored, duplicate=1 - stored)
+            assert store.recall("k") == _told(Receipt(received=1, stored=1))
+
+    def test_two_stores_share_a_place(self, opener: Opener) -> None:
+        """A server and an import: both write, each sees what the other stored."""
+        with closing(opener()) as one, closing(opener()) as two, ThreadPoolExecutor(8) as pool:
+            batches = [rows.numbered(n * 5, n * 5 + 10) for n in range(40)]
+            receipts = pool.map(lambda n: (one, two)[n % 2].log.append(batches[n]), range(40))
+            total = sum(receipts, Receipt())
+            assert total.balanced
+            assert (total.stored, total.duplicate) == (205, 195)
+            assert one.log.count() == two.log.count() == 205
+
+    def test_closing_finishes_what_is_queued(self, opener: Opener) -> None:
+        """Every future is resolved and every row is there; closing again does nothing."""
+        store = opener()
+        futures = [store.log.submit(rows.numbered(n, n + 1)) for n in range(200)]
+        store.close()
+        assert [f.result(timeout=0).stored for f in futures] == [1] * 200
+        store.close()
+        well, why = store.healthy()
+        assert not well
+        assert why
+        with refused(StoreError):
+            store.log.submit(rows.numbered(1, 2))
+        with closing(opener()) as again:
+            assert again.log.count() == 200
+
+
+def read(store: Store) -> pa.Table:
+    """Return the whole log."""
+    return pa.Table.from_batches(store.log.scan(), schema=EVENTS)
+
+
+def ids(batches: Iterator[pa.RecordBatch]) -> list[str]:
+    """Return the event ids, in the order given."""
+    return [name for batch in batches for name in batch["event_id"].to_pylist()]
+
+
+@contextmanager
+def refused(kind: type[EndcapError]) -> Iterator[None]:
+    """Expect an error that says what was wrong."""
+    caught: EndcapError | None = None
+    try:
+        yield
+    except kind as error:
+        caught = error
+    assert caught is not None, f"no {kind.__name__} was raised"
+    assert caught.message
+
+
+def _told(receipt: Receipt) -> Remembered:
+    body = f"stored {receipt.stored}, duplicate {receipt.duplicate}".encode() + b"\x00\xff"
+    return Remembered("hash", 202, body)

@@ -1,0 +1,29 @@
+"""Every store that we ship keeps the contract."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from endcap.events.opening import open_store
+from endcap.events.sqlite import SQLiteStore
+from endcap.events.store import Store
+from endcap.schema.settings import StoreSettings
+from endcap.testing.contracts.store import Opener, StoreContract
+
+
+class TestSQLite(StoreContract):
+    """The embedded store, opened as an application opens it."""
+
+    @pytest.fixture
+    def opener(self, tmp_path: Path) -> Iterator[Opener]:
+        opened: list[Store] = []
+
+        def opener() -> Store:
+            opened.append(open_store(StoreSettings(folder=tmp_path / "shop" / "data")))
+            assert isinstance(opened[-1], SQLiteStore)
+            return opened[-1]
+
+        yield opener
+        for store in opened:
+            store.close()

@@ -1,0 +1,115 @@
+"""A bounded memory of what actors did, filled from the store on demand."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from endcap.recommend.state import History
+
+Event = tuple[str, str, int, float]
+"""Item id, kind, time in UTC microseconds, stars or NaN."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    events: list[Event]
+    read_at: float
+    built: History | None = None
+
+
+class Histories:
+    """Least recently used actors leave when more than `keep_events` events are held.
+
+    The order of things makes it right: an event is durable before `add` is called, so an actor
+    who is not kept needs no adding, for the next read finds the event in the store. A read that
+    was in flight meanwhile may have missed it, and is therefore not kept.
+
+    Parameters
+    ----------
+    read
+        Reads all events of an actor from the store; may be slow, is called without a lock held.
+    keep_events
+        The bound, over all actors.
+    fresh_seconds
+        Kept histories are read again after this time, for other processes write to the store too.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], list[Event]],
+        keep_events: int,
+        *,
+        fresh_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._bound = keep_events
+        self._fresh_seconds = fresh_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._loads: dict[str, object] = {}  # reads in flight that are still worth keeping
+        self._held = 0
+
+    def of(self, who: str) -> History:
+        """Return the history of an actor, oldest first."""
+        with self._lock:
+            kept = self._kept.get(who)
+            if kept and self._clock() - kept.read_at < self._fresh_seconds:
+                self._kept.move_to_end(who)
+                return self._history(kept)
+            load = self._loads.setdefault(who, object())
+        return self._keep(who, load, _Kept(self._read(who), self._clock()))
+
+    def add(self, who: str, event: Event) -> None:
+        """Follow an event that has just become durable."""
+        with self._lock:
+            self._loads.pop(who, None)
+            kept = self._kept.get(who)
+            if kept:
+                kept.events.append(event)
+                kept.built = None
+                self._held += 1
+                self._evict()
+
+    def forget(self, who: str) -> None:
+        """Read this actor again when next asked for."""
+        with self._lock:
+            self._loads.pop(who, None)
+            self._drop(who)
+
+    def clear(self) -> None:
+        """Read everybody again when next asked for."""
+        with self._lock:
+            self._loads.clear()
+            self._kept.clear()
+            self._held = 0
+
+    def __len__(self) -> int:
+        return self._held
+
+    def _keep(self, who: str, load: object, kept: _Kept) -> History:
+        with self._lock:
+            if self._loads.get(who) is load:
+                del self._loads[who]
+                self._drop(who)
+                self._kept[who] = kept
+                self._held += len(kept.events) + 1
+                self._evict()
+            return self._history(kept)
+
+    def _drop(self, who: str) -> None:
+        kept = self._kept.pop(who, None)
+        if kept:
+            self._held -= len(kept.events) + 1
+
+    def _evict(self) -> None:
+        while self._held > self._bound and self._kept:
+            self._drop(next(iter(self._kept)))
+
+    def _history(self, kept: _Kept) -> History:
+        if kept.built is None:
+            kept.built = History.of(kept.events)
+        return kept.built

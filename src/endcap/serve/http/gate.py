@@ -1,0 +1,68 @@
+"""The outermost layer: names each request, times it, and never reads its body."""
+
+import re
+import secrets
+import time
+from typing import Any, Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from endcap.serve.runtime import Runtime
+
+REQUEST_ID: Final = re.compile(r"[\w.\-:]{1,128}", re.ASCII)
+
+
+class Gate:
+    """Give each request an id (the caller's, where it is a sane one) and measure its time.
+
+    The route template labels the measurement, so that the number of labels stays bounded.
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self.app = app
+        self.runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if self.runtime.draining:
+                    headers["connection"] = "close"  # a kept connection would soon be cut
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, answer)
+            finally:
+                self.runtime.metrics.requests.labels(
+                    scope["method"] if scope["method"] in METHODS else "other",
+                    _template(scope),
+                    f"{status // 100}xx",
+                ).observe(time.perf_counter() - began)
+
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _template(scope: Scope) -> str:
+    route: Any = scope.get("route")
+    return getattr(route, "path_format", None) or getattr(route, "path", None) or "unmatched"

@@ -1,0 +1,63 @@
+"""Is it alive, should it be sent work, what runs, and the figures."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+import endcap
+from endcap.schema.errors import EndcapError
+from endcap.serve.http.calls import Answer, Call
+from endcap.serve.http.shapes import CheckResult, Live, Ready, Version
+from endcap.serve.runtime import Runtime
+
+UNKEPT = {"cache-control": "no-store"}
+
+
+async def livez(call: Call) -> Answer:
+    """Say that the process runs; asks nobody, so that trouble elsewhere restarts nothing here."""
+    return Answer(200, Live("ok"), UNKEPT)
+
+
+async def readyz(call: Call) -> Answer:
+    """Say whether to send requests here.
+
+    503 when draining or when the store takes no writes; 200 and ``degraded`` when only a fallback
+    can recommend.
+    """
+    runtime = call.runtime
+    checks = await runtime.run(_checks, runtime)
+    needed = ("store", "serving")
+    if not all(checks[name].ok for name in needed):
+        return Answer(503, Ready("unavailable", checks), {**UNKEPT, "retry-after": "5"})
+    sound = all(check.ok for check in checks.values())
+    return Answer(200, Ready("ok" if sound else "degraded", checks), UNKEPT)
+
+
+async def version(call: Call) -> Answer:
+    """Say what runs."""
+    return Answer(200, Version(endcap.__version__, call.runtime.recommender.current.artefact))
+
+
+async def metrics(call: Call) -> Answer:
+    """Return all metrics in the text format of Prometheus."""
+    runtime = call.runtime
+    runtime.metrics.model_age.set(runtime.recommender.age_seconds(runtime.live.now))
+    content = generate_latest(runtime.metrics.registry)
+    return Answer(200, content, UNKEPT, CONTENT_TYPE_LATEST)
+
+
+def _checks(runtime: Runtime) -> dict[str, CheckResult]:
+    recommender = runtime.recommender.current
+    return {
+        "serving": CheckResult(not runtime.draining, "draining" if runtime.draining else ""),
+        "store": _store(runtime),
+        "artefact": CheckResult(
+            bool(recommender.artefact) and not recommender.trouble,
+            recommender.trouble or recommender.artefact or "none; the catalogue alone answers",
+        ),
+    }
+
+
+def _store(runtime: Runtime) -> CheckResult:
+    try:
+        return CheckResult(*runtime.store.healthy())
+    except EndcapError as error:
+        return CheckResult(False, error.message)

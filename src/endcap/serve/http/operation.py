@@ -1,0 +1,73 @@
+"""One operation of the API: what it takes and answers, as types, and who does the work.
+
+The same declaration routes the request, decodes it, and writes its page of the OpenAPI document,
+so that the document cannot say something else than the code does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from endcap.serve.http.bodies import decode_body, decode_query, read_body
+from endcap.serve.http.calls import JSON, Call, Handler
+from endcap.serve.http.idempotency import once
+from endcap.serve.runtime import Runtime
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route of the API.
+
+    Attributes
+    ----------
+    answers
+        Type of the answer, by status.
+    query, body
+        msgspec types of the query string and of the JSON body (None: no body).
+    raw
+        Whether the handler decodes the body itself, where one bad part must not sink the rest.
+    writes
+        Whether it changes something: then it honours `Idempotency-Key`.
+    errors
+        Statuses of the problems it can answer with.
+    examples
+        Bodies to try, by name.
+    """
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Any]
+    query: type[msgspec.Struct] = Nothing
+    body: Any = None
+    raw: bool = False
+    writes: bool = False
+    errors: tuple[int, ...] = ()
+    media_type: str = JSON
+    examples: Mapping[str, Any] = field(default_factory=dict)
+
+    def route(self) -> Route:
+        """Return the route that serves it."""
+        return Route(self.path, self._serve, methods=[self.method], name=self.name)
+
+    async def _serve(self, request: Request) -> Response:
+        runtime: Runtime = request.app.state.runtime
+        call = Call(request, runtime, decode_query(request, self.query))
+        content = b""
+        if self.body is not None:
+            content = await read_body(request, runtime.settings.serve.max_body_bytes)
+            call.body = content if self.raw else decode_body(content, self.body)
+        answer = await (once(call, content, self.handler) if self.writes else self.handler(call))
+        return answer.response()

@@ -1,0 +1,145 @@
+"""Every operation of the API."""
+
+from typing import Any, Final
+
+from endcap.serve.http import catalogue, events, health, people, recommendations
+from endcap.serve.http.operation import Operation
+from endcap.serve.http.shapes import (
+    AliasIn,
+    Ask,
+    Deleted,
+    EventBatch,
+    HistoryPage,
+    HistoryQuery,
+    Item,
+    ItemPage,
+    ItemsIn,
+    Live,
+    PageQuery,
+    Ready,
+    ReceiptOut,
+    SimilarQuery,
+    SlateOut,
+    UsersIn,
+    Version,
+)
+from endcap.serve.http.shapes import Event as EventIn
+
+BODY: Final = (400, 408, 413, 415)
+WRITE: Final = (409, 429, 503, 507)
+
+VIEW: Final[dict[str, Any]] = {
+    "event_id": "5f0c1c2e",
+    "kind": "view",
+    "time": "2026-11-24T14:00:00Z",
+    "visitor_id": "v-81",
+    "item_id": "22423",
+}
+PURCHASE: Final[dict[str, Any]] = {
+    "event_id": "5f0c1c2f",
+    "kind": "purchase",
+    "time": "2026-11-24T14:05:00Z",
+    "user_id": "12347",
+    "item_id": "22423",
+    "quantity": 2,
+    "price": "12.75",
+    "currency": "GBP",
+    "order_id": "537626",
+}
+CAKESTAND: Final[dict[str, Any]] = {
+    "item_id": "22423",
+    "title": "Regency cakestand 3 tier",
+    "categories": ["Home > Kitchen"],
+    "price": "12.75",
+    "currency": "GBP",
+    "availability": "in_stock",
+}
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/v1/events", "postEvent", "events",
+        "Store one event; the answer comes after it is safely on disk.",
+        events.post_event, {202: ReceiptOut}, body=EventIn, raw=True, writes=True,
+        errors=BODY + WRITE, examples={"view": VIEW, "purchase": PURCHASE},
+    ),
+    Operation(
+        "POST", "/v1/events/batch", "postEvents", "events",
+        "Store up to 1,000 events; a bad one never sinks the others.",
+        events.post_events, {202: ReceiptOut}, body=EventBatch, raw=True, writes=True,
+        errors=BODY + WRITE, examples={"two events": {"events": [VIEW, PURCHASE]}},
+    ),
+    Operation(
+        "GET", "/v1/recommendations", "getRecommendations", "recommendations",
+        "Recommend to a shopper, known or not.",
+        recommendations.get_recommendations, {200: SlateOut}, query=Ask,
+    ),
+    Operation(
+        "POST", "/v1/recommendations", "postRecommendations", "recommendations",
+        "Recommend, with the question in the body.",
+        recommendations.post_recommendations, {200: SlateOut}, body=Ask, errors=BODY,
+        examples={"a guest with a cart": {"visitor_id": "v-81", "context_items": ["22423"]}},
+    ),
+    Operation(
+        "GET", "/v1/items/{item_id:path}/similar", "getSimilarItems", "recommendations",
+        "What goes with an item.",
+        recommendations.get_similar, {200: SlateOut}, query=SimilarQuery,
+    ),
+    Operation(
+        "PUT", "/v1/items", "putItems", "catalogue", "Insert or replace up to 1,000 items.",
+        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, raw=True, writes=True,
+        errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},
+    ),
+    Operation(
+        "POST", "/v1/items", "postItems", "catalogue", "The same as PUT, for clients without it.",
+        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, raw=True, writes=True,
+        errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},
+    ),
+    Operation(
+        "GET", "/v1/items", "getItems", "catalogue", "The catalogue, page by page.",
+        catalogue.get_items, {200: ItemPage}, query=PageQuery,
+    ),
+    Operation(
+        "GET", "/v1/items/{item_id:path}", "getItem", "catalogue", "One item.",
+        catalogue.get_item, {200: Item}, errors=(404,),
+    ),
+    Operation(
+        "DELETE", "/v1/items/{item_id:path}", "deleteItem", "catalogue",
+        "Remove an item; it is not shown from the next request on.",
+        catalogue.delete_item, {200: Deleted}, writes=True, errors=WRITE,
+    ),
+    Operation(
+        "PUT", "/v1/users", "putUsers", "users", "Insert or replace up to 1,000 users.",
+        people.put_users, {200: ReceiptOut}, body=UsersIn, raw=True, writes=True,
+        errors=BODY + WRITE,
+        examples={"one user": {"users": [{"user_id": "12347", "attributes": {"tier": "gold"}}]}},
+    ),
+    Operation(
+        "GET", "/v1/users/{user_id:path}/history", "getUserHistory", "users",
+        "What a user did, newest first.",
+        people.get_history, {200: HistoryPage}, query=HistoryQuery,
+    ),
+    Operation(
+        "POST", "/v1/alias", "postAlias", "users",
+        "This visitor is this user: their events become the user's.",
+        people.post_alias, {200: AliasIn}, body=AliasIn, writes=True, errors=BODY + WRITE,
+        examples={"sign-in": {"visitor_id": "v-81", "user_id": "12347"}},
+    ),
+    Operation(
+        "GET", "/livez", "livez", "operation", "Does the process run?", health.livez, {200: Live},
+    ),
+    Operation(
+        "GET", "/readyz", "readyz", "operation", "Should it be sent requests?",
+        health.readyz, {200: Ready, 503: Ready},
+    ),
+    Operation(
+        "GET", "/healthz", "healthz", "operation", "The same as /readyz.",
+        health.readyz, {200: Ready, 503: Ready},
+    ),
+    Operation(
+        "GET", "/version", "version", "operation", "What runs?", health.version, {200: Version},
+    ),
+    Operation(
+        "GET", "/metrics", "metrics", "operation", "All metrics, for Prometheus.",
+        health.metrics, {200: str}, media_type="text/plain",
+    ),
+)  # fmt: skip

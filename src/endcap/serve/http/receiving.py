@@ -1,0 +1,64 @@
+"""What all routes share that take rows: validate, keep what is bad, answer with a receipt."""
+
+from typing import Final
+
+import msgspec
+
+from endcap.events.store import Receipt
+from endcap.events.validate import RowError
+from endcap.serve.http.bodies import invalid, no_json
+from endcap.serve.http.calls import Answer, Call
+from endcap.serve.http.problems import ApiError, Fault
+from endcap.serve.http.shapes import ReceiptOut
+from endcap.serve.intake import Context, Intake, Sort, TooManyRowsError, take_batch, take_one
+
+SMALL_BYTES: Final = 8192
+"""Up to this size a body is validated at once; a larger one would hold up other requests."""
+
+
+async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
+    """Return the rows of the body, validated.
+
+    Raises
+    ------
+    ApiError
+        400 when it is no JSON, 422 when it has another shape, 413 when there are too many rows.
+    """
+    runtime = call.runtime
+    source = f"{call.request.method} {call.request.url.path}"
+    context = Context(runtime.live.now, source, runtime.settings.events)
+    take = take_one if one else take_batch
+    try:
+        if len(call.body) <= SMALL_BYTES:
+            return take(sort, call.body, context)
+        return await runtime.run(take, sort, call.body, context)
+    except msgspec.ValidationError as error:
+        raise invalid(error, sort.envelope) from error
+    except TooManyRowsError as error:
+        raise ApiError(413, "too-many-rows", str(error), hint="Send several batches.") from error
+    except (ValueError, RecursionError) as error:
+        raise no_json(error) from error
+
+
+async def keep_bad(call: Call, intake: Intake) -> None:
+    """Put what failed validation into the quarantine, durably."""
+    if intake.quarantine.num_rows:
+        await call.runtime.run(call.runtime.store.quarantine.put, intake.quarantine)
+
+
+def receipt_answer(status: int, intake: Intake, stored: Receipt) -> Answer:
+    """Return the answer to a batch whose good rows got the receipt `stored`."""
+    whole = intake.receipt(stored)
+    body = ReceiptOut(
+        whole.received,
+        whole.stored,
+        whole.duplicate,
+        whole.rejected,
+        whole.quarantined,
+        [_fault(error) for error in intake.errors],
+    )
+    return Answer(status, body)
+
+
+def _fault(error: RowError) -> Fault:
+    return Fault(error.message, error.reason, error.field or None, error.index, error.event_id)

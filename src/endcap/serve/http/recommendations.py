@@ -1,0 +1,90 @@
+"""Slates over HTTP: always an answer, which says how good it is."""
+
+import secrets
+from dataclasses import replace
+from math import isfinite
+
+from endcap.recommend.sentences import Language, sentence
+from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.serve.http.calls import Answer, Call
+from endcap.serve.http.shapes import Ask, ReasonOut, SimilarQuery, SlateItemOut, SlateOut
+from endcap.serve.impressions import Shown
+from endcap.serve.runtime import Runtime
+
+
+async def get_recommendations(call: Call) -> Answer:
+    """Answer what the query string asks."""
+    return await _recommend(call, call.query)
+
+
+async def post_recommendations(call: Call) -> Answer:
+    """Answer what the body asks."""
+    return await _recommend(call, call.body)
+
+
+async def get_similar(call: Call) -> Answer:
+    """Answer what goes with an item; an unknown one gets a fallback."""
+    query: SimilarQuery = call.query
+    runtime = call.runtime
+    recommender = runtime.recommender.current
+    slate = await runtime.run(recommender.similar, call.path("item_id"), query.k, runtime.live)
+    return _show(call, slate, query)
+
+
+async def _recommend(call: Call, ask: Ask) -> Answer:
+    request = Request(
+        user_id=ask.user_id,
+        visitor_id=ask.visitor_id,
+        placement=ask.placement,
+        k=ask.k,
+        context_items=tuple(ask.context_items),
+        exclude=tuple(ask.exclude),
+        seed=ask.seed,
+    )
+    runtime = call.runtime
+    answer = runtime.recommender.current.recommend
+    slates: list[Slate] = await runtime.run(answer, [request], runtime.live)
+    return _show(call, slates[0], ask)
+
+
+def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
+    """Give the slate an id of its own, log it as shown, count it, and put it into words."""
+    runtime = call.runtime
+    slate = replace(slate, request_id=secrets.token_hex(12))
+    runtime.metrics.served.labels(slate.served_by).inc()
+    if slate.degraded:
+        runtime.metrics.fallback.labels(slate.served_by).inc()
+    runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
+    language = ask.lang or _language(call.request.headers.get("accept-language", ""))
+    return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
+
+
+def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:
+    sources = {r.item_id for item in slate.items for r in item.reasons if r.item_id is not None}
+    facts = runtime.live.facts(list(sources))
+    return SlateOut(
+        slate.request_id,
+        slate.placement,
+        slate.served_by,
+        slate.artefact,
+        slate.generated_at,
+        slate.degraded,
+        slate.reason,
+        [_item(item, sentence(item.reasons, facts, language)) for item in slate.items],
+    )
+
+
+def _item(item: SlateItem, why: str) -> SlateItemOut:
+    reasons = [ReasonOut(r.kind, r.item_id, _finite(r.share), r.event) for r in item.reasons]
+    return SlateItemOut(
+        item.item_id, item.rank, _finite(item.score), item.source, why, reasons, item.properties
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
+def _language(accept: str) -> Language:
+    """Return Chinese where the first language that a browser names is Chinese, else English."""
+    return "zh" if accept.strip().lower().startswith("zh") else "en"

@@ -1,0 +1,238 @@
+"""The types of the API's bodies and query strings; the OpenAPI document is made of them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from endcap.serve.http.problems import Fault
+
+MAX_K: Final = 500
+MAX_LIST: Final = 1000
+
+Id = Annotated[str, Meta(min_length=1, max_length=256)]
+Count = Annotated[int, Meta(ge=0)]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIST)]
+
+
+class Event(Struct, omit_defaults=True):
+    """Something that happened; beyond these fields, anything goes into `properties`."""
+
+    kind: Annotated[str, Meta(description="view, click, cart, purchase, rating, …")]
+    event_id: Annotated[str, Meta(description="Idempotency key: the same id is stored once.")] = ""
+    time: Annotated[str | None, Meta(description="ISO 8601; now where it is missing.")] = None
+    sent_at: Annotated[str | None, Meta(description="When it was sent, by the same clock.")] = None
+    user_id: str | None = None
+    visitor_id: str | None = None
+    session_id: str | None = None
+    item_id: str | None = None
+    variant_id: str | None = None
+    value: Annotated[float | None, Meta(description="Stars of a rating, seconds of a play.")] = None
+    quantity: int | None = None
+    price: Annotated[float | str | None, Meta(description="Of one unit.")] = None
+    currency: str | None = None
+    order_id: str | None = None
+    query: str | None = None
+    placement: str | None = None
+    request_id: Annotated[str | None, Meta(description="Of the slate that led here.")] = None
+    position: int | None = None
+    consent: str | None = None
+    domain: str | None = None
+    properties: dict[str, Any] | None = None
+
+
+class EventBatch(Struct, omit_defaults=True):
+    """Up to 1,000 events; a bad one is kept apart with its reason and does not sink the others."""
+
+    events: list[Event]
+    sent_at: str | None = None
+
+
+class ReceiptOut(Struct):
+    """What became of each row: received = stored + duplicate + rejected + quarantined.
+
+    It is sent after the rows are safely on disk.
+    """
+
+    received: Count
+    stored: Count
+    duplicate: Count
+    rejected: Count
+    quarantined: Count
+    errors: list[Fault] = []
+
+
+class Item(Struct, omit_defaults=True):
+    """One row of the catalogue; unknown fields go into `attributes`."""
+
+    item_id: Id
+    group_id: str | None = None
+    domain: str | None = None
+    title: str | None = None
+    description: str | None = None
+    categories: list[str] | None = None
+    brand: str | None = None
+    price: float | str | None = None
+    sale_price: float | str | None = None
+    cost: float | str | None = None
+    currency: str | None = None
+    availability: Literal["in_stock", "out_of_stock", "preorder", "backorder"] | None = None
+    stock: int | None = None
+    image: str | None = None
+    url: str | None = None
+    attributes: dict[str, Any] | None = None
+    relations: dict[str, Any] | None = None
+    created: str | None = None
+    expires: str | None = None
+
+
+class ItemsIn(Struct, forbid_unknown_fields=True):
+    """Items to insert or replace."""
+
+    items: Annotated[list[Any], Meta(max_length=MAX_LIST)]
+
+
+class ItemPage(Struct):
+    """Items by id; `next` is the cursor of the following page, null on the last one."""
+
+    items: list[Item]
+    next: str | None
+
+
+class User(Struct, omit_defaults=True):
+    """An account."""
+
+    user_id: Id
+    attributes: dict[str, Any] | None = None
+    consent: str | None = None
+
+
+class UsersIn(Struct, forbid_unknown_fields=True):
+    """Users to insert or replace."""
+
+    users: Annotated[list[Any], Meta(max_length=MAX_LIST)]
+
+
+class Deleted(Struct):
+    """How many rows there were to delete."""
+
+    deleted: Count
+
+
+class HistoryEvent(Struct):
+    """One thing a user did."""
+
+    item_id: str
+    kind: str
+    time: datetime
+    value: float | None
+
+
+class HistoryPage(Struct):
+    """What a user did, newest first."""
+
+    user_id: str
+    events: list[HistoryEvent]
+
+
+class AliasIn(Struct, forbid_unknown_fields=True):
+    """This visitor is this user."""
+
+    visitor_id: Id
+    user_id: Id
+
+
+class PageQuery(Struct, forbid_unknown_fields=True):
+    """Which page."""
+
+    limit: Limit = 100
+    cursor: str = ""
+
+
+class HistoryQuery(Struct, forbid_unknown_fields=True):
+    """How much of a history."""
+
+    limit: Limit = 100
+
+
+class SimilarQuery(Struct, forbid_unknown_fields=True):
+    """How many similar items, and for whom they are logged as shown."""
+
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
+    user_id: Id | None = None
+    visitor_id: Id | None = None
+    lang: Literal["en", "zh"] | None = None
+
+
+class Ask(Struct, forbid_unknown_fields=True):
+    """What to show this shopper in this place now; both ids may be missing."""
+
+    user_id: Id | None = None
+    visitor_id: Id | None = None
+    placement: Id = "home"
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
+    context_items: Annotated[list[Id], Meta(max_length=100)] = []
+    exclude: Annotated[list[Id], Meta(max_length=MAX_LIST)] = []
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    lang: Literal["en", "zh"] | None = None
+
+
+class ReasonOut(Struct):
+    """Why an item is here: `share` is its part of the score, null where a model cannot say."""
+
+    kind: str
+    item_id: str | None
+    share: float | None
+    event: str
+
+
+class SlateItemOut(Struct):
+    """One item on the shelf; `why` says its reasons in words."""
+
+    item_id: str
+    rank: int
+    score: float | None
+    source: str
+    why: str
+    reasons: list[ReasonOut]
+    properties: dict[str, Any]
+
+
+class SlateOut(Struct):
+    """The answer, which names its own quality (`served_by`, `degraded`, `reason`)."""
+
+    request_id: str
+    placement: str
+    served_by: str
+    artefact: str
+    generated_at: datetime
+    degraded: bool
+    reason: str
+    items: list[SlateItemOut]
+
+
+class Live(Struct):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
+class CheckResult(Struct, omit_defaults=True):
+    """One thing that was looked at."""
+
+    ok: bool
+    detail: str = ""
+
+
+class Ready(Struct):
+    """Whether to send requests here; each check by name."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    checks: dict[str, CheckResult]
+
+
+class Version(Struct):
+    """What runs."""
+
+    version: str
+    artefact: str

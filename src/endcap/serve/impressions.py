@@ -1,0 +1,121 @@
+"""What was shown is written to the event log, without ever delaying or failing an answer."""
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import structlog
+
+from endcap.events.store import EventLog
+from endcap.recommend.slate import Slate
+from endcap.schema.errors import StoreError
+from endcap.schema.tables import EVENTS
+
+MOST_AT_ONCE: Final = 200
+log = structlog.get_logger(__name__)
+
+
+class Shown:
+    """One slate and to whom it went."""
+
+    __slots__ = ("slate", "user_id", "visitor_id")
+
+    def __init__(self, slate: Slate, user_id: str | None, visitor_id: str | None) -> None:
+        self.slate = slate
+        self.user_id = user_id
+        self.visitor_id = visitor_id
+
+
+def impressions(shown: list[Shown], received: datetime) -> pa.Table:
+    """Return one event of kind ``impression`` for each item shown, schema `EVENTS`.
+
+    The slate's position counts from 1; the propensity is 1 while slates are deterministic.
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            "event_id": f"{one.slate.request_id}-{item.rank}",
+            "kind": "impression",
+            "time": one.slate.generated_at,
+            "received": received,
+            "user_id": one.user_id,
+            "visitor_id": one.visitor_id,
+            "item_id": item.item_id,
+            "placement": one.slate.placement,
+            "request_id": one.slate.request_id,
+            "position": item.rank,
+            "propensity": 1.0,
+        }
+        for one in shown
+        for item in one.slate.items
+    ]
+    return pa.Table.from_pylist(rows, schema=EVENTS)
+
+
+class ImpressionWriter:
+    """A bounded queue and one thread that empties it into the log.
+
+    Parameters
+    ----------
+    on_dropped
+        Told how many impressions were lost because the queue was full or the store refused.
+    """
+
+    def __init__(
+        self,
+        events: EventLog,
+        *,
+        clock: Callable[[], datetime],
+        on_dropped: Callable[[int], object],
+        room: int = 2_000,
+    ) -> None:
+        self._log = events
+        self._clock = clock
+        self._on_dropped = on_dropped
+        self._queue: queue.Queue[Shown | None] = queue.Queue(room)
+        self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
+        self._thread.start()
+
+    def put(self, shown: Shown) -> None:
+        """Queue a slate; returns at once, and drops it when there is no room."""
+        if not (shown.user_id or shown.visitor_id) or not shown.slate.items:
+            return  # an event has an actor; a slate shown to nobody in particular teaches nothing
+        try:
+            self._queue.put_nowait(shown)
+        except queue.Full:
+            self._on_dropped(len(shown.slate.items))
+
+    def flush(self) -> None:
+        """Wait until everything queued so far has been written or dropped."""
+        self._queue.join()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what is queued, within `timeout` seconds, and end the thread."""
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            log.warning("impressions left behind", slates=self._queue.qsize())
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._queue.get()]
+            while len(batch) < MOST_AT_ONCE and not self._queue.empty():
+                batch.append(self._queue.get_nowait())  # nobody else takes from it
+            ended = None in batch
+            self._write([shown for shown in batch if shown])
+            for _ in batch:
+                self._queue.task_done()
+
+    def _write(self, batch: list[Shown]) -> None:
+        rows = impressions(batch, self._clock())
+        if not rows.num_rows:
+            return
+        try:
+            self._log.append(rows)
+        except StoreError as error:
+            self._on_dropped(rows.num_rows)
+            log.warning("impressions dropped", count=rows.num_rows, reason=error.code)

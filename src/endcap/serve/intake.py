@@ -1,0 +1,257 @@
+"""From the bytes of a request to rows that can be stored and rows that cannot.
+
+Each row of a batch is decoded by itself, so that one that is broken in any way, down to its
+bytes, never sinks the others.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from endcap.events.store import Receipt
+from endcap.events.validate import (
+    Broken,
+    Fault,
+    RowError,
+    check,
+    check_items,
+    check_users,
+    quarantine_table,
+)
+from endcap.schema.settings import EventSettings
+
+MAX_ROWS: Final = 1000
+Judged = tuple[pa.Table, pa.Table, list[RowError]]
+"""Good rows, quarantined rows, and why."""
+
+
+class Context(NamedTuple):
+    """What validation needs to know beside the rows."""
+
+    now: datetime
+    source: str
+    settings: EventSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A sort of rows that clients send.
+
+    Attributes
+    ----------
+    table
+        ``events``, ``items`` or ``users``; the batch has its rows under this name.
+    max_bytes
+        A larger row is refused and not kept.
+    judge
+        Validates decoded rows, given their 1-based places and what arrived.
+    """
+
+    table: str
+    max_bytes: int
+    judge: Callable[[list[Mapping[str, Any]], list[int], list[Any], Context], Judged]
+
+    @property
+    def envelope(self) -> type[msgspec.Struct]:
+        """The type of a batch whose rows are still bytes."""
+        return _ENVELOPES[self.table]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A batch after validation.
+
+    Attributes
+    ----------
+    rows, quarantine
+        Good rows, and rows of schema `QUARANTINE`.
+    errors
+        One for each row that is not in `rows`, by index.
+    received, rejected
+        How many rows there were, and how many are kept nowhere (too large).
+    """
+
+    rows: pa.Table
+    quarantine: pa.Table
+    errors: list[RowError]
+    received: int
+    rejected: int
+
+    def receipt(self, stored: Receipt) -> Receipt:
+        """Return the receipt of the whole batch, given that of its good rows."""
+        return Receipt(
+            received=self.received,
+            stored=stored.stored,
+            duplicate=stored.duplicate,
+            rejected=self.rejected + stored.rejected,
+            quarantined=len(self.errors) - self.rejected,
+        )
+
+
+class TooManyRowsError(ValueError):
+    """More than `MAX_ROWS` in one batch."""
+
+
+def take_one(sort: Sort, content: bytes, context: Context) -> Intake:
+    """Take a body that is a single row.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        When the body is no JSON at all.
+    """
+    tray = _Tray(sort)
+    if len(content) > sort.max_bytes:
+        tray.reject(0, len(content))
+    else:
+        tray.take(0, _loose(content), content)
+    return tray.judged(1, None, context)
+
+
+def take_batch(sort: Sort, content: bytes, context: Context) -> Intake:
+    """Take a batch: ``{"events": […], "sent_at": …}``, ``{"items": […]}`` or ``{"users": […]}``.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        When the body is no JSON at all; `msgspec.ValidationError` when it has another shape.
+    TooManyRowsError
+        When there are more than `MAX_ROWS`.
+    """
+    tray = _Tray(sort)
+    envelope: Any = _open(sort, content)
+    if len(envelope.rows) > MAX_ROWS:
+        raise TooManyRowsError(f"{len(envelope.rows)} {sort.table}; {MAX_ROWS} fit one batch.")
+    for index, raw in enumerate(envelope.rows):
+        piece = bytes(raw)
+        if len(piece) > sort.max_bytes:
+            tray.reject(index, len(piece))
+            continue
+        try:
+            row = _loose(piece)
+        except (ValueError, RecursionError) as error:
+            tray.refuse(index, Fault("bad-json", f"The row is no JSON: {error}."), piece)
+        else:
+            tray.take(index, row, piece)
+    return tray.judged(len(envelope.rows), getattr(envelope, "sent_at", None), context)
+
+
+@dataclass(slots=True)
+class _Tray:
+    """Decoded rows, and what could not be decoded, with their places."""
+
+    sort: Sort
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    payloads: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    rejected: int = 0
+
+    def take(self, index: int, row: Any, piece: bytes) -> None:
+        if isinstance(row, Mapping):
+            self.rows.append(row)
+            self.payloads.append(_text(piece))
+            self.places.append(index)
+        else:
+            self.refuse(index, Fault("wrong-type", f"{_name(row)} is no JSON object."), piece)
+
+    def refuse(self, index: int, fault: Fault, piece: bytes) -> None:
+        self.broken.append(Broken(self.sort.table, index + 1, fault, _text(piece)))
+        self.errors.append(RowError(index, None, fault.field, fault.reason, fault.detail))
+
+    def reject(self, index: int, size: int) -> None:
+        most = self.sort.max_bytes
+        detail = f"{size} bytes; {most} are allowed for one row. It is not kept."
+        self.errors.append(RowError(index, None, "", "row-too-large", detail))
+        self.rejected += 1
+
+    def judged(self, received: int, sent_at: Any, context: Context) -> Intake:
+        rows = self.rows
+        if sent_at is not None:
+            rows = [{"sent_at": sent_at, **row} for row in rows]
+        lines = [place + 1 for place in self.places]
+        good, bad, why = self.sort.judge(rows, lines, self.payloads, context)
+        errors = [replace(error, index=self.places[error.index]) for error in why]
+        unread = quarantine_table(self.broken, source=context.source, received=context.now)
+        return Intake(
+            good,
+            pa.concat_tables([bad, unread]),
+            sorted([*errors, *self.errors], key=lambda error: error.index),
+            received,
+            self.rejected,
+        )
+
+
+def _open(sort: Sort, content: bytes) -> Any:
+    """Open a batch; what strict JSON forbids (NaN, half characters) is left to its row."""
+    try:
+        return msgspec.json.decode(content, type=sort.envelope)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        tree = json.loads(content)
+        if isinstance(tree, dict) and isinstance(tree.get(sort.table), list):
+            rows = [msgspec.Raw(json.dumps(row)) for row in tree[sort.table]]
+            tree[sort.table] = rows
+        return msgspec.convert(tree, sort.envelope)
+
+
+def _loose(piece: bytes) -> Any:
+    """Decode one row, also where it holds what programs write but JSON forbids (NaN)."""
+    try:
+        return msgspec.json.decode(piece)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(piece)
+
+
+def _text(piece: bytes) -> str:
+    return piece.decode(errors="backslashreplace")
+
+
+def _name(value: Any) -> str:
+    names = {str: "A text", bool: "A truth value", list: "A list", type(None): "Null"}
+    return names.get(type(value), "A number")
+
+
+def _judge_events(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+    now, source, settings = context
+    done = check(
+        rows, now=now, settings=settings, live=True, source=source, lines=lines, payloads=payloads
+    )
+    return done.events, done.quarantine, done.errors
+
+
+def _judge_items(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+    now, source, _ = context
+    done = check_items(rows, now=now, source=source, lines=lines, payloads=payloads)
+    return done.items, done.quarantine, done.errors
+
+
+def _judge_users(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+    now, source, _ = context
+    done = check_users(rows, now=now, source=source, lines=lines, payloads=payloads)
+    return done.users, done.quarantine, done.errors
+
+
+_Time = str | int | float | None
+_ENVELOPES: Final = {
+    table: msgspec.defstruct(
+        f"{table.capitalize()}Envelope",
+        [("rows", list[msgspec.Raw], msgspec.field(name=table)), *more],
+        forbid_unknown_fields=True,
+    )
+    for table, more in (
+        ("events", [("sent_at", _Time, None)]),
+        ("items", []),
+        ("users", []),
+    )
+}
+EVENT_ROWS: Final = Sort("events", 32_768, _judge_events)
+ITEM_ROWS: Final = Sort("items", 131_072, _judge_items)
+USER_ROWS: Final = Sort("users", 32_768, _judge_users)

@@ -1,0 +1,74 @@
+"""What is counted, in a registry of its own so that two servers in one process do not mix."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from endcap.events.store import Receipt
+
+OUTCOMES: Final = ("received", "stored", "duplicate", "rejected", "quarantined")
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """All metrics of a server.
+
+    Names carry the prefix ``endcap_``, base units and bounded labels. The five event counters
+    keep the sum law ``received = stored + duplicate + rejected + quarantined`` at every moment
+    at which no request is being answered.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Histogram(
+            "endcap_http_request_duration_seconds",
+            "Time to answer a request.",
+            ("method", "route", "status"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.events = {
+            name: Counter(f"endcap_events_{name}", f"Events {name}.", registry=registry)
+            for name in OUTCOMES
+        }
+        self.queue = Gauge(
+            "endcap_ingest_queue_depth", "Events waiting for their commit.", registry=registry
+        )
+        self.commit = Histogram(
+            "endcap_commit_duration_seconds",
+            "Time from handing events to the store until they are durable.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.served = Counter(
+            "endcap_served", "Slates served, by the level that answered.", ("source",),
+            registry=registry,
+        )  # fmt: skip
+        self.fallback = Counter(
+            "endcap_fallback", "Slates below what was asked for.", ("reason",), registry=registry
+        )
+        self.model_age = Gauge(
+            "endcap_model_age_seconds", "Age of the artefact in use; NaN without one.",
+            registry=registry,
+        )  # fmt: skip
+        self.impressions_dropped = Counter(
+            "endcap_impressions_dropped",
+            "Impressions not logged because their queue was full or the store failed.",
+            registry=registry,
+        )
+
+    def count(self, receipt: Receipt) -> None:
+        """Add one receipt to the five event counters."""
+        for name in OUTCOMES:
+            self.events[name].inc(getattr(receipt, name))
+
+    @contextmanager
+    def waiting(self, events: int) -> Iterator[None]:
+        """Count `events` as waiting for their commit."""
+        self.queue.inc(events)
+        try:
+            yield
+        finally:
+            self.queue.dec(events)

@@ -1,0 +1,81 @@
+"""What one server process holds: store, live state, recommender, impression writer, metrics."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, Self, TypeVar
+
+from endcap.events.opening import open_store
+from endcap.events.store import Store
+from endcap.schema.kinds import KINDS
+from endcap.schema.settings import Settings
+from endcap.serve.holder import RecommenderHolder
+from endcap.serve.impressions import ImpressionWriter
+from endcap.serve.metrics import Metrics
+from endcap.serve.state import LiveState, utc_now
+
+P = ParamSpec("P")
+T = TypeVar("T")
+THREADS: Final = 4
+"""Blocking work (reads of the store, scoring) waits here and not in the event loop."""
+
+
+class Runtime:
+    """Everything a request can need; `app.state.runtime` of the ASGI app.
+
+    Attributes
+    ----------
+    store
+        The truth.
+    live
+        The state of the world in memory, ahead of no acknowledged event.
+    recommender
+        The holder; take ``recommender.current`` once for a request.
+    running
+        Idempotency keys of the writes being worked on, with the hash of each request.
+    draining
+        Whether the server is about to stop, so that nobody should send it more work.
+
+    Stability: caller.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.metrics = Metrics()
+        self.draining = False
+        self.running: dict[str, str] = {}
+        self.kinds = {
+            **{name: kind.weight for name, kind in KINDS.items()},
+            **settings.events.kinds,
+        }
+        self.live = LiveState(store, list(self.kinds))
+        self.recommender = RecommenderHolder(settings.store.folder, on_swap=self.live.reload)
+        self.impressions = ImpressionWriter(
+            store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
+        )
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="work")
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the store that the settings name and load what is current.
+
+        Raises
+        ------
+        StoreError
+            When the store cannot be opened.
+        """
+        return cls(settings, open_store(settings.store))
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do blocking work in a thread and wait for it without holding up other requests."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+
+    def close(self) -> None:
+        """Write what is queued and let go of everything; in the order of dependence."""
+        self.draining = True
+        self._pool.shutdown()
+        self.recommender.close()
+        self.impressions.close()
+        self.store.close()

@@ -1,0 +1,180 @@
+"""The world as it is now, held in memory: what each shopper did and what the shop sells."""
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from endcap.events.store import Receipt, Store
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.availability import Availability
+from endcap.recommend.state import History
+from endcap.recommend.store_state import facts_of
+from endcap.schema.actors import VISITOR_PREFIX, actor
+from endcap.serve.histories import Histories
+
+SEEN_BY_NOBODY: Final = "impression"
+"""What we showed says nothing about what the shopper did, and there are ten of it per request."""
+
+
+def utc_now() -> datetime:
+    """Return the time by the clock of this machine."""
+    return datetime.now(UTC)
+
+
+class LiveState:
+    """A `recommend.State` that follows every acknowledged event at once.
+
+    Histories are read from the store when somebody asks for the first time, and kept (bounded);
+    an event that has become durable is added to what is kept before its writer gets an answer,
+    so the shopper's next request sees it. Safe to share between threads.
+
+    Parameters
+    ----------
+    store
+        The truth; everything here can be rebuilt from it.
+    kinds
+        Kinds of event that make up a history.
+    clock
+        Returns the time, UTC.
+    keep_events
+        How many events of histories stay in memory, over all actors.
+
+    Stability: caller.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Sequence[str],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        keep_events: int = 300_000,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._kinds = [kind for kind in kinds if kind != SEEN_BY_NOBODY]
+        self._histories = Histories(self._read, keep_events)
+        self._changes = itertools.count(1)
+        self._version = 0
+        self._writing = threading.Lock()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read catalogue and aliases again and forget histories: others may have written."""
+        items, aliases = self._store.catalogue.items(), self._store.aliases()
+        with self._writing:
+            self._aliases = aliases
+            self._shelf = Availability(items if items.num_rows else None)
+            self._facts = facts_of(items)
+            self._histories.clear()
+            self._touch()
+
+    @property
+    def version(self) -> int:
+        """A counter that grows with every change that could change an answer."""
+        return self._version
+
+    @property
+    def now(self) -> datetime:
+        """The clock, UTC."""
+        return self._clock()
+
+    def history(self, actor: str) -> History:
+        """Return the item events of an actor, up to the last acknowledged, oldest first."""
+        return self._histories.of(self.resolve(actor))
+
+    def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
+        """Return the rows of `words` that may be shown at `now` (UTC µs), int32, rising."""
+        return self._shelf.rows(words, now)
+
+    def available_ids(self, now: int) -> Sequence[str]:
+        """Return the items of the catalogue that may be shown at `now`, newest first."""
+        return self._shelf.ids(now)
+
+    def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        """Return what a page shows of each item it knows."""
+        known = self._facts
+        return {item_id: known[item_id] for item_id in item_ids if item_id in known}
+
+    def item_ids(self) -> Sequence[str]:
+        """Return the ids of the whole catalogue, sorted."""
+        return sorted(self._facts)
+
+    def resolve(self, actor: str) -> str:
+        """Return the user whom an aliased visitor is, else the actor itself."""
+        if actor.startswith(VISITOR_PREFIX):
+            return self._aliases.get(actor.removeprefix(VISITOR_PREFIX), actor)
+        return actor
+
+    def events_stored(self, events: pa.Table, receipt: Receipt) -> None:
+        """Follow rows of schema `EVENTS` that have just become durable.
+
+        The receipt does not say which rows were duplicates; where there are any, the histories
+        that the batch touches are read again from the store.
+        """
+        rows = zip(*(events[name].to_pylist() for name in _USED), strict=True)
+        with self._writing:
+            for user, visitor, item, kind, time, value in rows:
+                who = self.resolve(actor(user, visitor) or "")
+                if receipt.duplicate:
+                    self._histories.forget(who)
+                elif item is not None and kind in self._kinds:
+                    self._histories.add(who, (item, kind, _micros(time), _float(value)))
+            self._touch()
+
+    def items_stored(self, items: pa.Table) -> None:
+        """Follow rows of schema `ITEMS` that have just become durable."""
+        with self._writing:
+            self._facts = {**self._facts, **facts_of(items)}
+            self._shelf.upsert(items)
+            self._touch()
+
+    def items_deleted(self, item_ids: Sequence[str]) -> None:
+        """Follow a deletion that has just become durable."""
+        with self._writing:
+            gone = set(item_ids)
+            self._facts = {key: value for key, value in self._facts.items() if key not in gone}
+            self._shelf.delete(item_ids)
+            self._touch()
+
+    def alias_stored(self, visitor_id: str, user_id: str) -> None:
+        """Follow an alias that has just become durable: the visitor's events are the user's."""
+        with self._writing:
+            before = self._aliases.get(visitor_id, user_id)
+            self._aliases = {**self._aliases, visitor_id: user_id}
+            for who in (VISITOR_PREFIX + visitor_id, before, user_id):
+                self._histories.forget(who)
+            self._touch()
+
+    def _touch(self) -> None:
+        self._version = next(self._changes)
+
+    def _read(self, who: str) -> list[tuple[str, str, int, float]]:
+        rows: list[tuple[str, str, int, float]] = []
+        same = [VISITOR_PREFIX + v for v, user in self._aliases.items() if user == who]
+        for actor_id in (who, *same):
+            for batch in self._store.log.scan(kinds=self._kinds, actor=actor_id):
+                columns = [batch.column(name) for name in ("item_id", "kind", "time", "value")]
+                columns[2] = columns[2].cast(pa.int64())
+                values = zip(*(column.to_pylist() for column in columns), strict=True)
+                rows += [(i, k, t, _float(v)) for i, k, t, v in values if i is not None]
+        return rows
+
+
+_USED: Final = ("user_id", "visitor_id", "item_id", "kind", "time", "value")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _micros(time: datetime) -> int:
+    gone = time - _EPOCH
+    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,90 @@
+"""Run the application on a port, and stop without breaking anybody off."""
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from endcap.schema.errors import ConfigError
+from endcap.serve.runtime import Runtime
+
+NOTICE_SECONDS: Final = 1.0
+"""After SIGTERM the server goes on for so long, so that balancers see /readyz fail and leave."""
+BACKLOG: Final = 2048
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to `host` and `port` (0: any free one).
+
+    Raises
+    ------
+    ConfigError
+        When the port is in use or the address is not one of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"serve.host = {host!r}: {error.strerror}.") from error
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"Cannot listen on {host}, port {port}: {error.strerror}.",
+            hint=f"Another one: endcap serve --port {port + 1}" if port else "",
+        ) from error
+    return bound
+
+
+def address(bound: socket.socket) -> str:
+    """Return the URL under which a socket is reached from this machine."""
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server whose stop is announced before it happens.
+
+    On SIGTERM ``/readyz`` fails at once and answers carry ``Connection: close``; after a moment no
+    more connections are taken, what is being worked on is finished, what is queued is stored.
+    """
+
+    def __init__(
+        self, app: FastAPI, *, drain_seconds: float, notice_seconds: float = NOTICE_SECONDS
+    ) -> None:
+        self._runtime: Runtime = app.state.runtime
+        self._notice = min(notice_seconds, drain_seconds / 4)
+        self.interrupted = False
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, int(drain_seconds - self._notice)),
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second Ctrl-C stops at once. The exit code stays ours to choose."""
+        if sig == signal.SIGINT:
+            self.force_exit = self.interrupted
+            self.interrupted = True
+            self._notice = 0.0  # somebody is waiting at the keyboard
+        self._runtime.draining = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Go on for a moment, then let uvicorn stop."""
+        await asyncio.sleep(self._notice)
+        await super().shutdown(sockets)

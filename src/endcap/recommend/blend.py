@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
 from endcap.models.base import Model
-from endcap.models.candidates import merge
+from endcap.models.candidates import Candidates, merge
 from endcap.models.queries import Queries
+from endcap.models.topk import top_k
 
 Floats = npt.NDArray[np.float32]
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
 MIX: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -76,15 +79,13 @@ def blend(
     """
     failed: list[str] = []
     asked = {name: models[name] for name in weights if name in models}
-    proposed = _each(asked, lambda model: model.retrieve(query, max(candidates, k)), failed)
-    if not proposed:
+    opinions = _each(asked, lambda model: _opinion(model, query, max(candidates, k)), failed)
+    if not opinions:
         return Blend(*_nothing(), {}, tuple(failed))
-    union = merge(list(proposed.values()))
-    if len(proposed) == 1:
-        scored = {name: own.scores for name, own in proposed.items()}
-    else:
-        proposers = {name: asked[name] for name in proposed}
-        scored = _each(proposers, lambda model: model.score(query, union), failed)
+    union = merge([opinion.proposed for opinion in opinions.values()])
+    scored = _each(opinions, lambda opinion: opinion.score(union), failed)
+    if not scored:
+        return Blend(*_nothing(), {}, tuple(failed))
     parts, scales = _parts(scored, weights)
     scores = parts.sum(axis=0, dtype=np.float32)
     order = np.lexsort((_ties(union.items, seed), -scores))
@@ -92,14 +93,28 @@ def blend(
     return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed))
 
 
+class _Opinion(NamedTuple):
+    proposed: Candidates
+    score: Callable[[Candidates], Floats]
+
+
+def _opinion(model: Model, query: Queries, n: int) -> _Opinion:
+    """Let a model propose and score; one that does both from dense scores computes them once."""
+    kind = type(model)
+    if kind.retrieve is not Model.retrieve or kind.score is not Model.score:
+        return _Opinion(model.retrieve(query, n), partial(model.score, query))
+    dense = model.scores(query)
+    return _Opinion(top_k(dense, query, n), lambda union: dense[0, union.items])
+
+
 def _each(
-    models: Mapping[str, Model], ask: Callable[[Model], Answer], failed: list[str]
+    asked: Mapping[str, Asked], ask: Callable[[Asked], Answer], failed: list[str]
 ) -> dict[str, Answer]:
-    """Ask each model; one that raises is logged, added to `failed` and left out."""
+    """Ask each; what raises is logged, added to `failed` and left out."""
     answers: dict[str, Answer] = {}
-    for name, model in models.items():
+    for name, one in asked.items():
         try:
-            answers[name] = ask(model)
+            answers[name] = ask(one)
         except Exception:  # a plug-in may raise anything, and the shelf must not stay empty
             log.exception("model failed", model=name)
             failed.append(name)

@@ -69,7 +69,7 @@ class Moment:
         chosen = self._spoken(name, session_minutes)
         kinds = [self.history.kinds[e] for e in chosen]
         times, values = self.history.times[chosen], self.history.values[chosen]
-        weights = weigh(kinds, times, values, self.now)
+        weights = weigh(kinds, times, self.now)
         kept = (self.rows[chosen] >= 0) & (weights > 0)
         chosen = chosen[kept]
         query = Queries.of_histories(

@@ -65,7 +65,7 @@ class Hide(Strict):
         For how long after the event; without it, for ever.
     """
 
-    kinds: tuple[str, ...] = ("purchase",)
+    kinds: tuple[str, ...] = ("purchase", "dismiss")
     days: float | None = pydantic.Field(default=None, gt=0)
 
 

@@ -109,7 +109,7 @@ class Recommender:
 
     def _history(self, who: str | None, state: State, notes: list[str]) -> History:
         try:
-            return state.history(who) if who else NO_HISTORY
+            return state.history(who).settled() if who else NO_HISTORY
         except EndcapError as error:  # a broken store must not empty the shelf
             log.error("history unavailable", error=str(error))
             notes.append("the shopper's history cannot be read")

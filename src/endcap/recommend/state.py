@@ -2,31 +2,71 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from itertools import compress
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from endcap.prepare.vocabulary import Vocabulary
 
+PURCHASE: Final = "purchase"
+REFUND: Final = "refund"
+Event = tuple[str, str, int, float, int]
+
 
 class History(NamedTuple):
-    """What one actor did, oldest first; the four columns have the same length."""
+    """What one actor did, oldest first; the columns have the same length."""
 
     item_ids: Sequence[str]
     kinds: Sequence[str]
     times: npt.NDArray[np.int64]  # UTC microseconds
     values: npt.NDArray[np.float32]  # stars; NaN where the event is no rating
+    quantities: npt.NDArray[np.int64] | None = None  # units bought or sent back; None: 1 each
 
     @classmethod
-    def of(cls, events: Sequence[tuple[str, str, int, float]]) -> "History":
-        """Build from (item id, kind, time in UTC microseconds, stars or NaN), in any order."""
+    def of(cls, events: Sequence[tuple[str, str, int, float] | Event]) -> "History":
+        """Build from (item id, kind, time in UTC µs, stars or NaN[, quantity]), in any order."""
         rows = sorted(events, key=lambda event: event[2])
         return cls(
             [row[0] for row in rows],
             [row[1] for row in rows],
             np.asarray([row[2] for row in rows], dtype=np.int64),
             np.asarray([row[3] for row in rows], dtype=np.float32),
+            np.asarray([row[4] if len(row) == 5 else 1 for row in rows], dtype=np.int64),
+        )
+
+    def settled(self) -> "History":
+        """Return what stays once each refund has taken back the purchases before it.
+
+        A refund takes its units from the latest earlier purchases of the item; a purchase of which
+        nothing is left, and every refund, is gone: as `prepare.refunds` does for training.
+        """
+        if REFUND not in self.kinds:
+            return self
+        owed: dict[str, int] = {}
+        kept = np.ones(len(self.kinds), dtype=bool)
+        for at in reversed(range(len(self.kinds))):
+            item_id, units = (
+                self.item_ids[at],
+                1 if self.quantities is None else self.quantities[at],
+            )
+            if self.kinds[at] == REFUND:
+                kept[at] = False
+                owed[item_id] = owed.get(item_id, 0) + int(units)
+            elif self.kinds[at] == PURCHASE and owed.get(item_id):
+                kept[at] = units > owed[item_id]
+                owed[item_id] = max(0, owed[item_id] - int(units))
+        return self.where(kept)
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> "History":
+        """Return only the events where `kept`, bool (n,), is true."""
+        return History(
+            list(compress(self.item_ids, kept)),
+            list(compress(self.kinds, kept)),
+            self.times[kept],
+            self.values[kept],
+            None if self.quantities is None else self.quantities[kept],
         )
 
 

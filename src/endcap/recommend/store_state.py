@@ -89,9 +89,13 @@ def history_of(events: pa.Table) -> History:
     first = np.sort(np.unique(np.asarray(ids.to_numpy(zero_copy_only=False), str), True)[1])
     told = events.take(pa.array(first)) if len(first) < len(ids) else events
     told = told.filter(pc.is_valid(told["item_id"])).sort_by("time")
-    values = pc.fill_null(told["value"], float("nan")).to_numpy().astype(np.float32)
-    times = told["time"].cast(pa.int64()).to_numpy()
-    return History(told["item_id"].to_pylist(), told["kind"].to_pylist(), times, values)
+    return History(
+        told["item_id"].to_pylist(),
+        told["kind"].to_pylist(),
+        told["time"].cast(pa.int64()).to_numpy(),
+        pc.fill_null(told["value"], float("nan")).to_numpy().astype(np.float32),
+        pc.fill_null(told["quantity"], 1).to_numpy(),
+    )
 
 
 def facts_of(items: pa.Table) -> dict[str, dict[str, Any]]:

@@ -15,8 +15,10 @@ from endcap.models.base import Model
 from endcap.prepare.dataset import Dataset
 from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
 from endcap.recommend.recipe import Recipe
+from endcap.recommend.weighing import weighing_facts
 from endcap.schema.errors import DataError
 from endcap.schema.progress import Progress, silent
+from endcap.schema.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +84,7 @@ def train(
     *,
     seed: int = 0,
     progress: Callable[[str], Progress] = lambda name: silent,
+    settings: Settings | None = None,
     now: datetime | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Artefact:
@@ -91,6 +94,9 @@ def train(
     ----------
     folder
         The data folder; artefacts go to ``<folder>/models``. The newest five are kept.
+    settings
+        Those under which `data` was prepared: the artefact weighs a shopper's events alike.
+        Default: all defaults.
     now
         Names the artefact; None is the clock.
     facts
@@ -117,6 +123,7 @@ def train(
             "seed": seed,
             "code": __version__,
             "seconds": fitted.seconds,
+            **weighing_facts(settings or Settings()),
             **(facts or {}),
         }
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))

@@ -33,7 +33,7 @@ from endcap.models.store import MANIFEST, load, publishing, read_manifest, save,
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.soundness import check_models
-from endcap.recommend.weighing import Weighing, weighing
+from endcap.recommend.weighing import Weighing
 from endcap.schema.errors import ArtefactError, BusyError, nearest
 
 KEEP: Final = 5
@@ -74,7 +74,7 @@ class Artefact:
     @cached_property
     def weigh(self) -> Weighing:
         """How past events count in its queries: as they did in its training."""
-        return weighing(self.facts)
+        return Weighing.of_facts(self.facts)
 
     @classmethod
     def of(

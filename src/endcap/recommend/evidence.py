@@ -69,7 +69,7 @@ class Moment:
         chosen = self._spoken(name, session_minutes)
         kinds = [self.history.kinds[e] for e in chosen]
         times, values = self.history.times[chosen], self.history.values[chosen]
-        weights = weigh(kinds, times, self.now)
+        weights = weigh(kinds, times, self._latest)
         kept = (self.rows[chosen] >= 0) & (weights > 0)
         chosen = chosen[kept]
         query = Queries.of_histories(
@@ -86,6 +86,11 @@ class Moment:
             [kind for kind, keep in zip(kinds, kept, strict=True) if keep],
             chosen >= len(self.rows) - self.n_context,
         )
+
+    @property
+    def _latest(self) -> int:
+        events = self.history.times[: len(self.rows) - self.n_context]
+        return int(events.max(initial=0))
 
     def _spoken(self, name: EvidenceName, session_minutes: float) -> npt.NDArray[np.int64]:
         n = len(self.rows)

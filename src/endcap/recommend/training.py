@@ -15,7 +15,7 @@ from endcap.models.base import Model
 from endcap.prepare.dataset import Dataset
 from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
 from endcap.recommend.recipe import Recipe
-from endcap.recommend.weighing import weighing_facts
+from endcap.recommend.weighing import Weighing
 from endcap.schema.errors import DataError
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import Settings
@@ -123,7 +123,7 @@ def train(
             "seed": seed,
             "code": __version__,
             "seconds": fitted.seconds,
-            **weighing_facts(settings or Settings()),
+            **Weighing.of_settings(settings or Settings(), data.end).facts(),
             **(facts or {}),
         }
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))

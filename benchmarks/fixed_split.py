@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, report, study
+from benchmarks import data, study
 from benchmarks.data import Folder
 from endcap.prepare.split import Fixed
 
@@ -22,7 +22,7 @@ SHARE = 0.1
 def main(argv: list[str]) -> dict[str, Any]:
     """Run on ``--data``, by default Gowalla."""
     args = study.parser(__doc__).parse_args(argv)
-    source = data.load(report.folder(args.data, "gowalla"))
+    source = data.load(data.find(args.data, "gowalla"))
     labels, note = labelled(source, args.seed)
     test = Fixed.model_validate({"labels": labels, "refit": True}).apply(source.data)
     found = study.study(args, source, test, test.validation(), tuple(args.k or (20, 10)))

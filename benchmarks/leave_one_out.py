@@ -11,7 +11,7 @@ Without ``--refit`` models are fitted on train alone and see the validation item
 
 from typing import Any
 
-from benchmarks import data, report, study
+from benchmarks import data, study
 from benchmarks.data import Folder
 from endcap.prepare.split import Fixed, last_labels
 
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = study.parser(__doc__)
     parser.add_argument("--refit", action="store_true", help="fit on train and validation")
     args = parser.parse_args(argv)
-    source = data.load(report.folder(args.data, "beauty"))
+    source = data.load(data.find(args.data, "beauty"))
     rule = Fixed.model_validate({"labels": _labels(source), "refit": args.refit})
     test = rule.apply(source.data)
     return study.study(args, source, test, test.validation(), tuple(args.k or (10, 20)))

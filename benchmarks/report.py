@@ -3,7 +3,6 @@
 import argparse
 import importlib.metadata
 import math
-import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from endcap.evaluate.meter import Meter
-from endcap.schema.errors import DataError, nearest
 
 PACKAGES = (
     "endcap",
@@ -38,23 +36,6 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out.add_argument("--quick", action="store_true", help="a few seconds: less data, fewer models")
     out.add_argument("--seed", type=int, default=0)
     return out
-
-
-def folder(given: Path | None, default: str) -> Path:
-    """Return the data folder: the one given, else `default` below ``ENDCAP_DATA``.
-
-    Raises
-    ------
-    DataError
-        When it holds no ``interactions.parquet``; the nearest folder that does is named.
-    """
-    root = Path(os.environ.get("ENDCAP_DATA", "../shared/data"))
-    path = given if given is not None else root / default
-    if not (path / "interactions.parquet").is_file():
-        beside = [p.parent.name for p in path.parent.glob("*/interactions.parquet")]
-        hint = nearest(path.name, beside) if beside else "Name one with --data, or set ENDCAP_DATA."
-        raise DataError(f"{path} holds no interactions.parquet.", hint=hint)
-    return path
 
 
 def outcome(

@@ -11,7 +11,7 @@ such windows are cut at their last fifth.
 
 from typing import Any
 
-from benchmarks import data, report, study
+from benchmarks import data, study
 from endcap.prepare.split import DAY_US, Temporal
 from endcap.schema.errors import DataError
 
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = study.parser(__doc__)
     parser.add_argument("--days", type=float, default=DAYS, help="length of the test, days")
     args = parser.parse_args(argv)
-    source = data.load(report.folder(args.data, "online-retail"))
+    source = data.load(data.find(args.data, "online-retail"))
     if not source.clocked:
         raise DataError(
             f"{source.name} has no column 'timestamp': there is no moment to cut at.",

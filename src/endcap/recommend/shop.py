@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, NamedTuple, Self
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
@@ -11,8 +11,22 @@ from endcap.recommend.artefacts import current
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.recommend.state import History
 from endcap.recommend.store_state import StoreState
+from endcap.schema.actors import actor
 from endcap.schema.settings import Settings, StoreSettings
+
+IMPRESSION: Final = "impression"
+"""What we showed is not what the shopper did."""
+
+
+class Did(NamedTuple):
+    """One thing a shopper did."""
+
+    time: datetime
+    kind: str
+    item_id: str
+    title: str
 
 
 class Shop:
@@ -83,6 +97,25 @@ class Shop:
         about = [reason.item_id for reason in item.reasons if reason.item_id]
         return sentence(item.reasons, self.state.facts(about), language)
 
+    def lately(
+        self, user_id: str | None = None, visitor_id: str | None = None, n: int = 10
+    ) -> list[Did]:
+        """Return the last n things a shopper did with items, newest first; empty if unknown."""
+        who = actor(user_id, visitor_id)
+        history = self.state.history(who) if who else History.of([])
+        carried = [at for at, kind in enumerate(history.kinds) if kind != IMPRESSION]
+        last = carried[: -n - 1 : -1]
+        facts = self.state.facts([history.item_ids[at] for at in last])
+        return [
+            Did(
+                datetime.fromtimestamp(int(history.times[at]) / 1e6, UTC),
+                history.kinds[at],
+                history.item_ids[at],
+                str(facts.get(history.item_ids[at], {}).get("title", "")),
+            )
+            for at in last
+        ]
+
     def close(self) -> None:
         """Let go of the store."""
         self.store.close()
@@ -98,3 +131,8 @@ class Shop:
         if serving != self._loaded:
             self.recommender, self._loaded = Recommender.load(self.folder), serving
         return self.recommender
+
+
+def open_shop(folder: str | Path | None = None, settings: Settings | None = None) -> Shop:
+    """Open a data folder: see `Shop.open`."""
+    return Shop.open(folder, settings)

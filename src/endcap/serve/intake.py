@@ -98,7 +98,7 @@ class TooManyRowsError(ValueError):
 
 
 def take_one(sort: Sort, content: bytes, context: Context) -> Intake:
-    """Take a body that is a single row.
+    """Take a body that is a single row; its size is the caller's to judge.
 
     Raises
     ------
@@ -106,10 +106,7 @@ def take_one(sort: Sort, content: bytes, context: Context) -> Intake:
         When the body is no JSON at all.
     """
     tray = _Tray(sort)
-    if len(content) > sort.max_bytes:
-        tray.reject(0, len(content))
-    else:
-        tray.take(0, _loose(content), content)
+    tray.take(0, _loose(content), content)
     return tray.judged(1, None, context)
 
 

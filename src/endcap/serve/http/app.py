@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 import endcap
 from endcap.schema.settings import Settings
+from endcap.serve.console import Console, RuntimeBackend
 from endcap.serve.http.gate import Gate
 from endcap.serve.http.openapi import describe
 from endcap.serve.http.operations import OPERATIONS
@@ -34,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.runtime = runtime
     app.router.routes += [operation.route() for operation in OPERATIONS]
+    app.router.routes += Console(RuntimeBackend(runtime)).routes()
     app.add_middleware(Gate, runtime=runtime)
     app.openapi = lambda: describe(app, OPERATIONS)  # type: ignore[method-assign]
     return app

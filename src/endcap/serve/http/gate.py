@@ -1,4 +1,4 @@
-"""The outermost layer: names each request, times it, and never reads its body."""
+"""The outermost layer: names each request, times it, and answers even where we have a bug."""
 
 import re
 import secrets
@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from endcap.serve.http.problems import on_bug
 from endcap.serve.runtime import Runtime
 
 REQUEST_ID: Final = re.compile(r"[\w.\-:]{1,128}", re.ASCII)
@@ -32,7 +34,7 @@ class Gate:
         began = time.perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status = 0
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -47,11 +49,15 @@ class Gate:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, answer)
+            except Exception as error:
+                if status:
+                    raise  # half of an answer is out: all that is left is to cut it off
+                await on_bug(Request(scope), error)(scope, receive, answer)
             finally:
                 self.runtime.metrics.requests.labels(
                     scope["method"] if scope["method"] in METHODS else "other",
                     _template(scope),
-                    f"{status // 100}xx",
+                    f"{(status or 500) // 100}xx",
                 ).observe(time.perf_counter() - began)
 
 

@@ -125,7 +125,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {error.detail}."
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         headers["allow"] = ", ".join(_allowed(request))
     return respond(request, ApiError(error.status_code, code, detail, headers=headers))
@@ -140,9 +140,9 @@ def _allowed(request: Request) -> list[str]:
     return sorted(methods)
 
 
-async def on_bug(request: Request, error: Exception) -> Response:
+def on_bug(request: Request, error: Exception) -> Response:
     """Answer what nobody foresaw, without telling strangers about our insides."""
-    log.error("unexpected error", path=request.url.path, error=repr(error))
+    log.error("unexpected error", path=request.url.path, exc_info=error)
     return respond(request, ApiError(500, "internal", "The server met an unexpected error."))
 
 
@@ -150,6 +150,5 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
     ApiError: on_api_error,
     EndcapError: on_endcap_error,
     HTTPException: on_http_exception,
-    Exception: on_bug,
 }
 """For `FastAPI(exception_handlers=…)`."""

@@ -22,8 +22,12 @@ async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
     Raises
     ------
     ApiError
-        400 when it is no JSON, 422 when it has another shape, 413 when there are too many rows.
+        400 when it is no JSON, 422 when it has another shape, 413 when there are too many rows
+        or a single one is too large.
     """
+    if one and len(call.body) > sort.max_bytes:
+        detail = f"The body has {len(call.body)} bytes; one row may have {sort.max_bytes}."
+        raise ApiError(413, "row-too-large", detail)
     runtime = call.runtime
     source = f"{call.request.method} {call.request.url.path}"
     context = Context(runtime.live.now, source, runtime.settings.events)

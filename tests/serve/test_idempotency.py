@@ -1,0 +1,110 @@
+"""Row 6: the same key and body get the same answer again, and the work is done once."""
+
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served_shop import Served, served
+
+from endcap.events.store import Receipt
+from endcap.schema.settings import Settings
+from endcap.serve.http.app import create_app
+
+EVENT = {"kind": "view", "user_id": "u", "item_id": "a"}  # no event_id: only the key protects it
+WRITES = [
+    ("POST", "/v1/events", EVENT),
+    ("POST", "/v1/events/batch", {"events": [EVENT, {"kind": "?"}]}),
+    ("PUT", "/v1/items", {"items": [{"item_id": "a"}, {}]}),
+    ("POST", "/v1/items", {"items": [{"item_id": "a"}]}),
+    ("PUT", "/v1/users", {"users": [{"user_id": "u"}]}),
+    ("POST", "/v1/alias", {"visitor_id": "v", "user_id": "u"}),
+    ("DELETE", "/v1/items/a", None),
+]
+
+
+def send(shop: Served, method: str, path: str, body: Any, key: str) -> Any:
+    return shop.client.request(method, path, json=body, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_a_key_replays_the_answer_of_every_write(
+    shop: Served, method: str, path: str, body: Any
+) -> None:
+    first = send(shop, method, path, body, "k")
+    again = send(shop, method, path, body, "k")
+    assert first.status_code < 300
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+
+
+def test_without_a_key_the_same_event_is_stored_twice(shop: Served) -> None:
+    """The failing twin: what the key protects from."""
+    for _ in range(2):
+        assert shop.client.post("/v1/events", json=EVENT).json()["stored"] == 1
+    assert shop.runtime.store.log.count() == 2
+
+
+def test_another_body_or_route_under_the_key_is_refused(shop: Served) -> None:
+    assert send(shop, "POST", "/v1/events", EVENT, "k").status_code == 202
+    for method, path, body in [
+        ("POST", "/v1/events", {**EVENT, "item_id": "b"}),
+        ("PUT", "/v1/items", {"items": []}),
+    ]:
+        answer = send(shop, method, path, body, "k")
+        assert (answer.status_code, answer.json()["code"]) == (422, "key-reused")
+    assert shop.runtime.store.log.count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "with space", "ä", "x" * 256])
+def test_a_malformed_key_is_refused(shop: Served, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode()}
+    answer = shop.client.post("/v1/events", json=EVENT, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_while_the_first_is_running_the_second_is_a_conflict(shop: Served) -> None:
+    shop.runtime.running["k"] = "hash of the request that runs"
+    other = send(shop, "POST", "/v1/events", EVENT, "k")
+    assert (other.status_code, other.json()["code"]) == (422, "key-reused")
+
+    slow: Future[Any] = Future()  # a commit that has not ended yet
+    real, shop.runtime.running = shop.runtime.store.log.submit, {}
+    shop.runtime.store.log.submit = lambda *_, **__: slow  # type: ignore[method-assign]
+    answers: list[Any] = []
+    first = threading.Thread(
+        target=lambda: answers.append(send(shop, "POST", "/v1/events", EVENT, "k"))
+    )
+    first.start()
+    while "k" not in shop.runtime.running:
+        time.sleep(0.005)
+    second = send(shop, "POST", "/v1/events", EVENT, "k")
+    assert (second.status_code, second.json()["code"]) == (409, "still-running")
+    assert second.headers["retry-after"] == "1"
+    slow.set_result(Receipt(received=1, stored=1))
+    first.join()
+    assert answers[0].status_code == 202
+    shop.runtime.store.log.submit = real  # type: ignore[method-assign]
+
+
+def test_the_answer_survives_a_restart(tmp_path: Path) -> None:
+    settings = Settings.parse({"store": {"folder": tmp_path}})
+    with served(create_app(settings)) as shop:
+        first = send(shop, "POST", "/v1/events", EVENT, "k")
+    with served(create_app(settings)) as shop:
+        again = send(shop, "POST", "/v1/events", EVENT, "k")
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.content == first.content
+        assert shop.runtime.store.log.count() == 1
+
+
+def test_a_refused_request_is_not_remembered(shop: Served) -> None:
+    headers = {"Idempotency-Key": "k", "content-type": "application/json"}
+    bad = shop.client.post("/v1/events", content=b"{", headers=headers)
+    assert bad.status_code == 400
+    good = shop.client.post("/v1/events", json=EVENT, headers={"Idempotency-Key": "k"})
+    assert good.status_code == 202

@@ -4,10 +4,12 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 the data was refused, 130 interrupted.
 """
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
 import typer
 
 import endcap
@@ -40,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: Sequence[str]) -> int:
     """Run ``endcap`` with the given arguments and return its exit code."""
     verb = argv[0] if argv else "--help"
+    _hush()
     try:
         if verb in VERBS:
             module = importlib.import_module(f"endcap.cli.{verb}_")
@@ -53,6 +56,14 @@ def run(argv: Sequence[str]) -> int:
         return _say(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted; what was finished is kept.", "", 130)
+
+
+def _hush() -> None:
+    """Keep the log of the stages to warnings, on stderr; ``endcap serve`` logs in its own way."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _call(app: typer.Typer, argv: Sequence[str], name: str) -> int:

@@ -163,8 +163,8 @@ class Dataset:
         """
         user_ids, item_ids = pa.array(users, pa.string()), pa.array(items, pa.string())
         n = len(user_ids)
-        catalogue = _conform(catalogue, ITEMS)
-        people = _conform(people, USERS)
+        catalogue = conform(catalogue, ITEMS)
+        people = conform(people, USERS)
         user_words = Vocabulary(pa.concat_arrays([user_ids, _column(people, "user_id")]))
         item_words = Vocabulary(pa.concat_arrays([item_ids, _column(catalogue, "item_id")]))
         user_rows, item_rows = user_words.rows(user_ids), item_words.rows(item_ids)
@@ -204,7 +204,8 @@ def align(table: pa.Table, key: str, words: Vocabulary) -> pa.Table:
     return taken.set_column(at, table.schema.field(key), words.array)
 
 
-def _conform(table: pa.Table | None, schema: pa.Schema) -> pa.Table:
+def conform(table: pa.Table | None, schema: pa.Schema) -> pa.Table:
+    """Return the columns of `schema`, cast; what `table` does not have is null."""
     if table is None:
         return schema.empty_table()
     columns: Mapping[str, Any] = {

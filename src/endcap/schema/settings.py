@@ -41,14 +41,51 @@ class EventSettings(Strict):
 
 
 class PrepareSettings(Strict):
-    """How events become a data set."""
+    """How events become a data set: what is removed, and what the rest weighs."""
 
     half_life_days: float = pydantic.Field(default=60.0, gt=0)
     """An interaction counts half after this time."""
     session_gap_minutes: float = pydantic.Field(default=30.0, gt=0)
+    """A shopper who is silent for longer starts a new session."""
     user_core: int = pydantic.Field(default=1, ge=1)
+    """Users with fewer different items are left out, until all that stay have as many."""
     item_core: int = pydantic.Field(default=1, ge=1)
+    """Items with fewer different users are left out, until all that stay have as many."""
+    earliest_year: int = pydantic.Field(default=1990, ge=1970, le=9999)
+    """An older time is a broken clock: 1970 and 1980 are where clocks start without a battery."""
+    future_hours: float = pydantic.Field(default=24.0, gt=0)
+    """An event this far after its own receipt, or after now, is a broken clock."""
+    keep_free: bool = False
+    """Whether a purchase at price 0 counts; else it is a gift or a correction of the books."""
+    ignore_items: tuple[str, ...] = (
+        "POST", "DOT", "M", "D", "B", "S", "C", "C2", "C3", "PADS", "BANK CHARGES", "AMAZONFEE",
+        "AMAZON FEE", "CRUK", "CRUK COMMISSION", "ADJUST", "ADJUST BAD DEBT", "ADJUSTMENT",
+        "POSTAGE", "DOTCOM POSTAGE", "SHIPPING", "DELIVERY", "CARRIAGE", "NEXT DAY CARRIAGE",
+        "PACKING CHARGE", "MANUAL", "DISCOUNT", "COUPON", "SAMPLES", "GIFT WRAP", "SURCHARGE",
+        "FEE", "TAX",
+    )  # fmt: skip
+    """Lines of the books that are no products, in any case. An id that the catalogue holds is a
+    product all the same; without a catalogue, codes of one or two signs are taken for products."""
+    ignore_actors: tuple[str, ...] = (
+        "null", "none", "undefined", "nan", "anonymous", "guest", "unknown", "[object object]",
+    )  # fmt: skip
+    """Ids that stand for nobody, in any case: together they would make one giant shopper."""
     drop_bots: bool = True
+    """Whether what machines did is left out (what they buy stays: who pays is a customer)."""
+    bot_spread: float = pydantic.Field(default=6.0, gt=0)
+    """A bot's busiest hour lies this many robust deviations above the median shopper's, in logs."""
+    bot_events_per_hour: int = pydantic.Field(default=600, ge=2)
+    """Nobody with a quieter busiest hour is a bot by its rate."""
+    bot_items_per_hour: int = pydantic.Field(default=300, ge=2)
+    """… or by the number of different items in an hour."""
+    bot_intervals: int = pydantic.Field(default=100, ge=2)
+    """So many pauses within sessions are needed before their regularity tells."""
+    bot_regularity: float = pydantic.Field(default=0.2, ge=0)
+    """A bot's pauses vary less than this (standard deviation over mean); people's about 1."""
+    threads: int = pydantic.Field(default=0, ge=0)
+    """Threads of the columnar engine; 0 takes all."""
+    memory_mb: int = pydantic.Field(default=4096, ge=128)
+    """Beyond this the columnar engine spills to disk."""
 
 
 class ServeSettings(Strict):

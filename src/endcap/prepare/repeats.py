@@ -1,0 +1,24 @@
+"""Step 3: an event that arrived twice counts once, and lines of one order become one."""
+
+import ibis.expr.types as ir
+
+
+def once(events: ir.Table) -> ir.Table:
+    """Keep one of all rows that are equal in actor, item, kind, time, order, amount and value."""
+    key = ["actor", "item", "kind", "time", "basket", "quantity", "price", "value"]
+    return events.group_by(key).aggregate(visit=events.visit.min(), copies=events.count())
+
+
+def one_line(events: ir.Table) -> ir.Table:
+    """Merge lines that name the same item at the same instant; their quantities are added.
+
+    The larger value stands (two ratings in the same instant); a quantity that nobody gave is 1.
+    """
+    units = events.quantity.fill_null(1)
+    return events.group_by(["actor", "item", "kind", "time"]).aggregate(
+        basket=events.basket.max(),
+        visit=events.visit.max(),
+        quantity=units.sum().cast("int64"),
+        value=events.value.max(),
+        lines=events.count(),
+    )

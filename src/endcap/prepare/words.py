@@ -1,0 +1,111 @@
+"""Step 1: the columns that matter, who acted, and numbers for names."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from endcap.schema.actors import VISITOR_PREFIX
+
+COLUMNS: Final[dict[str, str]] = {
+    "kind": "string",
+    "time": "int64",
+    "received": "int64",
+    "user_id": "string",
+    "visitor_id": "string",
+    "session_id": "string",
+    "item_id": "string",
+    "value": "float64",
+    "quantity": "int64",
+    "price": "float64",
+    "order_id": "string",
+}
+"""What `prepare` reads of an event; a column that is missing is null throughout."""
+
+
+def _epoch_us(moment: ir.TimestampValue) -> ir.IntegerValue:
+    """Return UTC microseconds; the engine knows the function by its name."""
+    ...
+
+
+epoch_us: Final[Callable[[ir.Value], ir.IntegerValue]] = ibis.udf.scalar.builtin(
+    _epoch_us, name="epoch_us", signature=((dt.timestamp,), dt.int64)
+)
+"""UTC microseconds of a timestamp, by DuckDB's name for it (Spark: ``unix_micros``)."""
+
+
+def conform(events: ir.Table) -> ir.Table:
+    """Return exactly the columns of `COLUMNS`, cast; times become UTC microseconds."""
+    return events.select(**{name: _column(events, name, kind) for name, kind in COLUMNS.items()})
+
+
+def _column(events: ir.Table, name: str, kind: str) -> ir.Value:
+    if name not in events.columns:
+        return ibis.null(kind)
+    column = events[name]
+    if kind == "int64" and column.type().is_timestamp():
+        return epoch_us(column)
+    return column.cast(kind)
+
+
+def resolve(events: ir.Table, aliases: ir.Table | None) -> ir.Table:
+    """Add `actor`: the account, else the account a visitor turned out to be, else the visitor.
+
+    Same as `schema.actors.actor`, column by column.
+    """
+    known = events.user_id.nullif("")
+    if aliases is not None:
+        events = events.left_join(aliases, events.visitor_id == aliases.alias_visitor)
+        known = ibis.coalesce(events.user_id.nullif(""), events.alias_user)
+    visitor = ibis.literal(VISITOR_PREFIX).concat(events.visitor_id.nullif(""))
+    return events.mutate(actor=ibis.coalesce(known, visitor))
+
+
+def turn_negatives(events: ir.Table) -> ir.Table:
+    """Write a purchase of a negative quantity as a refund; quantities become positive."""
+    back = (events.kind == "purchase") & (events.quantity < 0)
+    return events.mutate(
+        kind=ibis.ifelse(back.fill_null(False), "refund", events.kind),
+        quantity=events.quantity.abs(),
+    )
+
+
+def numbered(events: ir.Table, name: str) -> ir.Table:
+    """Return the different ids of a column with their place in sorted order, from 0."""
+    distinct = events.select(id=events[name]).filter(lambda t: t.id.notnull()).distinct()
+    return distinct.mutate(code=ibis.row_number().over(order_by=distinct.id).cast("int32"))
+
+
+def alias_table(aliases: Mapping[str, str]) -> pa.Table:
+    """Return (alias_visitor, alias_user)."""
+    return pa.table(
+        {
+            "alias_visitor": pa.array(list(aliases.keys()), pa.string()),
+            "alias_user": pa.array(list(aliases.values()), pa.string()),
+        }
+    )
+
+
+def coded(events: ir.Table, actors: ir.Table, items: ir.Table) -> ir.Table:
+    """Replace names by numbers and the ids of orders and visits by hashes (0: none).
+
+    `actors` and `items` are `numbered` tables with a flag each, ``nobody`` and ``pseudo``.
+    """
+    actors = actors.select(actor_id="id", actor_code="code", nobody="nobody")
+    items = items.select(item_word="id", item_code="code", pseudo="pseudo")
+    joined = events.left_join(actors, events.actor == actors.actor_id)
+    joined = joined.left_join(items, joined.item_id == items.item_word)
+    return joined.select(
+        actor="actor_code", nobody="nobody", item="item_code", pseudo="pseudo", kind="kind",
+        time="time", received="received", value=joined.value.cast("float32"),
+        quantity="quantity", price="price",
+        basket=_mark(joined.order_id), visit=_mark(joined.session_id),
+    )  # fmt: skip
+
+
+def _mark(column: ir.StringValue) -> ir.IntegerValue:
+    """Hash an id that only needs to be told from its neighbours."""
+    return ibis.ifelse(column.nullif("").isnull(), 0, column.hash())

@@ -1,0 +1,170 @@
+"""A server in a process of its own, and clients that write down what it acknowledged."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from endcap.events.opening import open_store
+from endcap.schema.settings import StoreSettings
+
+ENDCAP = [str(Path(sys.prefix) / "bin" / "endcap"), "serve", "--port", "0"]
+ODD = [sys.executable, str(Path(__file__).parent / "odd_shop.py")]
+ROUNDS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "10"))
+
+
+class ShopProcess:
+    """``endcap serve`` (or an oddly weakened server) on a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str] = ENDCAP,
+        *,
+        before: Sequence[str] = (),
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self._errors = folder.parent / f"{folder.name}.stderr"
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [*before, *command, "--folder", str(folder)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **(env or {})},
+            )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http"), self.said()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def said(self) -> str:
+        return self._errors.read_text(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        try:
+            return self.process.wait(60)
+        finally:
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+    def __enter__(self) -> "ShopProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+
+class Customers:
+    """Threads that send batches and write down each acknowledgement before they send the next.
+
+    A batch without an answer (the server died) is sent again to the next server, as a patient
+    client does. `resets` counts connections that were cut while a request was out.
+    """
+
+    def __init__(self, ledger: Path, *, threads: int = 8, batch: int = 5, seed: int = 0) -> None:
+        self._ledger = ledger
+        self._threads = threads
+        self._batch = batch
+        self._rng = random.Random(seed)
+        self._pending: list[list[str]] = [[] for _ in range(threads)]
+        self._count = [0] * threads
+        self._lock = threading.Lock()
+        self.resets = 0
+
+    def load(self, url: str) -> "Load":
+        return Load(self, url)
+
+    def acknowledged(self) -> set[str]:
+        return set(self._ledger.read_text().split()) if self._ledger.exists() else set()
+
+    def visit(self, number: int, url: str, leave: threading.Event) -> None:
+        with httpx.Client(base_url=url, timeout=30) as client, self._ledger.open("a") as ledger:
+            while not leave.is_set():
+                ids = self._pending[number] or self._next(number)
+                self._pending[number] = ids
+                try:
+                    answer = client.post("/v1/events/batch", json={"events": _events(ids)})
+                except httpx.ConnectError:
+                    return  # nobody listens: nothing was cut off
+                except httpx.TransportError:
+                    with self._lock:
+                        self.resets += 1
+                    return
+                if answer.status_code == 202:
+                    ledger.write(" ".join(ids) + "\n")
+                    ledger.flush()
+                    self._pending[number] = []
+                if answer.headers.get("connection") == "close":
+                    return  # the server asks us to leave; a balancer would send us elsewhere
+
+    def _next(self, number: int) -> list[str]:
+        start = self._count[number]
+        self._count[number] += self._batch
+        return [f"{number}-{start + n}" for n in range(self._batch)]
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+
+class Load:
+    """Customers at work against one server."""
+
+    def __init__(self, customers: Customers, url: str) -> None:
+        self._leave = threading.Event()
+        self._threads = [
+            threading.Thread(target=customers.visit, args=(n, url, self._leave))
+            for n in range(customers.threads)
+        ]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def _events(ids: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "event_id": i,
+            "kind": "view",
+            "user_id": f"u{hash(i) % 50}",
+            "item_id": f"i{hash(i) % 20}",
+        }
+        for i in ids
+    ]
+
+
+def stored(folder: Path) -> list[str]:
+    """Return the ids of all stored events but impressions, read without a server."""
+    store = open_store(StoreSettings(folder=folder))
+    try:
+        batches = store.log.scan(kinds=["view", "purchase", "click"])
+        return [i for batch in batches for i in batch.column("event_id").to_pylist()]
+    finally:
+        store.close()

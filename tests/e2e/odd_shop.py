@@ -1,0 +1,63 @@
+"""Servers with a protection removed, for the twins of tests that must be able to fail.
+
+``hasty``     acknowledges at once and commits a little later
+``stalling``  commits at once and never comes to answer a request with an Idempotency-Key
+"""
+
+import argparse
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from endcap.events.store import Receipt
+from endcap.schema.settings import Settings
+from endcap.serve.http.app import create_app
+from endcap.serve.http.server import Server, address, listen
+
+
+class Hasty:
+    """Says that events are stored before they are."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        threading.Timer(0.3, self._log.submit, args=(events,), kwargs=more).start()
+        told: Future[Receipt] = Future()
+        told.set_result(Receipt(received=events.num_rows, stored=events.num_rows))
+        return told
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+class Stalling(Hasty):
+    """Commits, and then never says so where there is a key."""
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        stored: Future[Receipt] = self._log.submit(events, **more)
+        if not more.get("key"):
+            return stored
+        stored.result()
+        print("committed", flush=True)
+        time.sleep(600)
+        return stored
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("oddity", choices=["hasty", "stalling"])
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    app = create_app(Settings.parse({"store": {"folder": given.folder}}))
+    store = app.state.runtime.store
+    store.log = {"hasty": Hasty, "stalling": Stalling}[given.oddity](store.log)
+    bound = listen("127.0.0.1", 0)
+    print(address(bound), flush=True)
+    Server(app, drain_seconds=4, notice_seconds=0).run(sockets=[bound])
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,11 @@ def names(group: str) -> list[str]:
     return sorted(_found(group))
 
 
+def modules(group: str) -> set[str]:
+    """Return the names of the modules that the plug-ins of `group` live in; imports none."""
+    return {point.module for point in _found(group).values()}
+
+
 def load(group: str, name: str) -> Any:
     """Return the object registered as `name` in `group`.
 

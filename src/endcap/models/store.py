@@ -4,6 +4,7 @@ A folder appears under its name only when it is complete: it is written beside, 
 """
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -146,14 +147,16 @@ def _name(kind: type) -> str:
 
 
 def _resolve(name: str) -> Any:
-    """Return the class, but only if it lives in a module that a registered plug-in lives in."""
+    """Return the class, but only if it lives in a package that a registered plug-in lives in."""
     module, _, attribute = name.partition(":")
-    for plugin in plugins.names("endcap.models"):
-        owner = plugins.load("endcap.models", plugin)
-        if owner.__module__ == module:
-            found = getattr(__import__(module, fromlist=[attribute]), attribute, None)
-            if isinstance(found, type) and issubclass(found, Model | Spec):
-                return found
+    known = plugins.modules("endcap.models")
+    if module in known or module.rpartition(".")[0] in {m.rpartition(".")[0] for m in known} - {""}:
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ImportError:
+            found = None
+        if isinstance(found, type) and issubclass(found, Model | Spec):
+            return found
     raise ArtefactError(f"{name!r} is no model of an installed plug-in.", hint="Is one missing?")
 
 

@@ -15,7 +15,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "trending": "Trending now",
         "popular": "Popular in the shop",
         "unexplained": "Chosen for you from what you did here",
-        "catalogue": "New in the shop",
+        "catalogue": "From the catalogue",
     },
     "zh": {
         "history": "因为你{verb} {items}",
@@ -24,7 +24,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "trending": "近期热门",
         "popular": "店内畅销",
         "unexplained": "根据你的浏览和购买为你挑选",
-        "catalogue": "店内新品",
+        "catalogue": "来自商品目录",
     },
 }
 VERBS: Final[dict[str, dict[str, str]]] = {

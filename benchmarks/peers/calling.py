@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import report
+from benchmarks.peers.installing import place
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.judging import Cost, Result, judge
 from endcap.models.candidates import Candidates
 from endcap.schema.errors import PluginError, nearest
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".bench-venv" / "bin" / "python"
 RUNNER = Path(__file__).with_name("running.py")
-PEERS = {
+MODELS = {
     "implicit": ("implicit-als", "implicit-bm25"),
-    "irspack": ("irspack-ials", "irspack-rp3beta", "irspack-slim"),
-    "lenskit": ("lenskit-itemknn",),
+    "irspack": ("irspack-ials", "irspack-rp3beta", "irspack-slim", "irspack-dense-slim"),
+    "lenskit": ("lenskit-item-knn",),
     "rectools": ("rectools-ease",),
 }
 """The models of each library that take part."""
+OWN_PLACE = ("lenskit", "rectools")
 
 
 def ask_peers(
@@ -33,49 +33,60 @@ def ask_peers(
 
     Each model chooses its settings on the validation split by itself, as ours do.
     """
-    models = [model for name in _named(args.peers) for model in PEERS[name]]
-    if not models:
-        return [], {}
-    if not PYTHON.exists():
-        return [], dict.fromkeys(models, "no .bench-venv: run `make bench-peers`")
     results: list[Result] = []
     absent: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    names = _named(args.peers)
+    if not names:
+        return results, absent
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         _write(folder / "test.npz", exam)
         _write(folder / "valid.npz", trial)
-        for model in models:
-            flags = ["--quick"] if args.quick else []
-            command = [str(PYTHON), str(RUNNER), model, str(folder), str(max(ks)), *flags]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                absent[model] = (done.stderr.strip().splitlines() or ["failed"])[-1]
-                continue
-            results.append(_read(folder, model, exam, ks))
-            report.say(f"{model}: {json.dumps(results[-1].settings)}")
+        for name in names:
+            for model in MODELS[name]:
+                try:
+                    results.append(_ask(name, model, folder, exam, ks, quick=args.quick))
+                except PluginError as error:
+                    absent[model] = str(error)
     return results, absent
 
 
 def _named(peers: str) -> list[str]:
-    names = list(PEERS) if peers == "all" else [name.strip() for name in peers.split(",") if name]
+    names = [name.strip() for name in peers.split(",") if name.strip()]
     for name in names:
-        if name not in PEERS:
-            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, PEERS))
-    return names
+        if name not in {*MODELS, "all"}:
+            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, MODELS))
+    return list(MODELS) if "all" in names else names
+
+
+def _ask(
+    name: str, model: str, folder: Path, exam: Exam, ks: tuple[int, ...], *, quick: bool
+) -> Result:
+    python = place(name if name in OWN_PLACE else "main") / "bin" / "python"
+    if not python.exists():
+        raise PluginError(f"{name} is not installed.", hint="Run `make bench-peers`.")
+    command = [str(python), str(RUNNER), model, str(folder), str(ks[0]), str(max(ks))]
+    done = subprocess.run(
+        command + ["--quick"] * quick, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise PluginError((done.stderr.strip().splitlines() or ["It failed."])[-1])
+    result = _read(folder, model, exam, ks)
+    report.say(f"{model}: {json.dumps(result.settings)}")
+    return result
 
 
 def _write(path: Path, exam: Exam) -> None:
     """What is fitted on, what is asked, and the answers (for choosing settings)."""
     train = exam.split.train.matrix(None)
-    past = exam.history
     np.savez(
         path,
         shape=np.array(train.shape),
         train_indptr=train.indptr,
         train_items=train.indices,
-        users=exam.queries.users,
-        past_indptr=past.indptr,
-        past_items=past.indices,
+        past_indptr=exam.history.indptr,
+        past_items=exam.history.indices,
+        warm=exam.warm,
         target_indptr=exam.targets.indptr,
         targets=exam.targets.items,
         exclude_seen=np.array(exam.exclude_seen),
@@ -84,13 +95,9 @@ def _write(path: Path, exam: Exam) -> None:
 
 
 def _read(folder: Path, model: str, exam: Exam, ks: tuple[int, ...]) -> Result:
-    lists = np.load(folder / f"{model}.npz")
     told = json.loads((folder / f"{model}.json").read_text(encoding="utf-8"))
-    items = lists["items"]
-    ranked = Candidates(
-        lists["indptr"],
-        items,
-        np.full(len(items), np.nan, np.float32),
-        np.zeros(len(items), np.uint8),
-    )
+    with np.load(folder / f"{model}.npz", allow_pickle=False) as lists:
+        indptr, items = lists["indptr"], lists["items"]
+    unknown = np.full(len(items), np.nan, np.float32)
+    ranked = Candidates(indptr, items, unknown, np.zeros(len(items), np.uint8))
     return judge(model, ranked, exam, ks, cost=Cost(**told["cost"]), settings=told["settings"])

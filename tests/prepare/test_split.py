@@ -156,6 +156,11 @@ def test_an_empty_part_is_an_error(rule: Rule) -> None:
         rule.apply(shop(ROWS))
 
 
+def test_an_empty_data_set_is_named_as_such() -> None:
+    with pytest.raises(DataError, match="no interactions to split"):
+        Temporal().apply(Dataset.of([], []))
+
+
 def test_targets_tell_owner_and_counts() -> None:
     targets = Targets(np.array([0, 2, 2, 3]), np.array([4, 5, 6], np.int32))
     assert targets.counts.tolist() == [2, 0, 1]

@@ -252,6 +252,8 @@ def _split(  # noqa: PLR0917
     *,
     strangers: bool = False,
 ) -> Split:
+    if not (train.interactions.num_rows or held.interactions.num_rows):
+        raise DataError("There are no interactions to split.", hint="See: endcap import --help")
     for part, name in ((train, "train on"), (held, "foresee")):
         if not part.interactions.num_rows:
             raise DataError(f"Nothing is left to {name}: {text}.", hint="Cut at another place.")

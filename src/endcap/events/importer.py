@@ -194,7 +194,7 @@ class _Import:
             report.rows += len(records)
             self._flush(source, records)
             self._waiting[table] = []
-        report.encoding = "" if source.is_parquet else source.encoding
+        report.encoding = source.spoken
 
     def finish(self) -> None:
         """Wait until everything is durable."""

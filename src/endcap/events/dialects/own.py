@@ -5,12 +5,13 @@ a user. Folders of the form ``interactions.parquet`` + ``items.parquet`` are rea
 """
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
-from endcap.events.dialects.base import Record, TableName, failed, kind_of
+from endcap.events.dialects.base import Record, TableName, kind_of
 from endcap.events.reading import Piece, Source, read_json, read_parquet, read_table, split_cells
 from endcap.events.reading.columnar import parquet_columns
+from endcap.events.reading.source import Rename
 from endcap.events.validate.faults import Fault
 from endcap.schema.tables import EVENTS, ITEMS, USERS
 
@@ -122,35 +123,35 @@ class Own:
 
     def read(self, source: Source) -> Iterator[Record]:
         """Yield the rows; an event file without any kind column is read as views or ratings."""
-        columns = _columns_of(source)
-        table = table_of(columns) or "events"
-        mapped = mapper(table, columns)
         if _is_json(source):
             yield from _read_json(source)
             return
-        for piece in _pieces(source):
-            if type(piece.content) is Fault:
-                yield failed(table, piece)
+        columns = _columns_of(source)
+        table = table_of(columns) or "events"
+        finish = finisher(table, columns)
+        for line, content, raw, _ in _pieces(source, lambda names: renamed(table, names)):
+            if type(content) is Fault:
+                yield Record(table, line, content, raw)
             else:
-                yield Record(table, piece.line, mapped(piece.content), piece.raw)
+                yield Record(table, line, finish(content), raw)
 
 
 def _read_json(source: Source) -> Iterator[Record]:
     """Each object of a JSON file may have other fields: the mapping is kept for each set."""
-    known: dict[tuple[str, ...], tuple[TableName, Mapper]] = {}
-    for piece in read_json(source):
-        if type(piece.content) is Fault:
-            yield failed("events", piece)
+    known: dict[tuple[str, ...], tuple[TableName, list[str], Finish]] = {}
+    for line, content, raw, _ in read_json(source):
+        if type(content) is Fault:
+            yield Record("events", line, content, raw)
             continue
-        shape = tuple(piece.content)
+        shape = tuple(content)
         if shape not in known:
             table = table_of(shape) or "events"
-            known[shape] = table, mapper(table, shape)
-        table, mapped = known[shape]
-        yield Record(table, piece.line, mapped(piece.content), piece.raw)
+            known[shape] = table, renamed(table, shape), finisher(table, shape)
+        table, names, finish = known[shape]
+        yield Record(table, line, finish(dict(zip(names, content.values(), strict=True))), raw)
 
 
-Mapper = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def table_of(columns: Sequence[str]) -> TableName | None:
@@ -174,26 +175,37 @@ def table_of(columns: Sequence[str]) -> TableName | None:
     return "users" if has["user_id"] and not has["time"] else None
 
 
-def mapper(table: TableName, columns: Sequence[str]) -> Mapper:
-    """Return the function that renames the fields of one row."""
-    names = _renamed(table, columns)
-    same = all(old == new for old, new in names.items())
-    default = "" if table != "events" or "kind" in names.values() else _default_kind(columns)
+class _Kinds(dict[Any, Any]):
+    """Remembers what the words for kinds mean."""
 
-    def mapped(row: Mapping[str, Any]) -> Mapping[str, Any]:
-        out = row if same and not default else {names[key]: value for key, value in row.items()}
-        if table != "events":
-            return out
-        kind = default or kind_of(out.get("kind"))
-        if kind != out.get("kind"):
-            out = {**out, "kind": kind}
-        return out
-
-    return mapped
+    def __missing__(self, word: Any) -> Any:
+        self[word] = kind_of(word)
+        return self[word]
 
 
-def _renamed(table: TableName, columns: Sequence[str]) -> dict[str, str]:
-    """Return old name -> new name; a field is taken once, by our own name before an alias."""
+def finisher(table: TableName, columns: Sequence[str]) -> Finish:
+    """Return the function that puts the kind of a renamed row right, in place."""
+    kinds = _Kinds()
+
+    def translate(row: dict[str, Any]) -> dict[str, Any]:
+        word = row.get("kind")
+        if type(word) is str:
+            row["kind"] = kinds[word]
+        return row
+
+    default = _default_kind(columns)
+
+    def fill(row: dict[str, Any]) -> dict[str, Any]:
+        row["kind"] = default
+        return row
+
+    if table != "events":
+        return lambda row: row
+    return translate if "kind" in renamed(table, columns) else fill
+
+
+def renamed(table: TableName, columns: Sequence[str]) -> list[str]:
+    """Return our names of the columns; each is given once, to our own name before an alias."""
     fields, aliases = _TABLES[table]
     lower = {column: column.strip().lower().replace(" ", "_") for column in columns}
     names = {column: column for column in columns}
@@ -204,7 +216,7 @@ def _renamed(table: TableName, columns: Sequence[str]) -> dict[str, str]:
         first = next((c for other in others for c, key in lower.items() if key == other), None)
         if first is not None:
             names[first] = field
-    return names
+    return [names[column] for column in columns]
 
 
 def _default_kind(columns: Sequence[str]) -> str:
@@ -236,7 +248,7 @@ def _columns_of(source: Source) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _pieces(source: Source) -> Iterator[Piece]:
+def _pieces(source: Source, rename: Rename) -> Iterator[Piece]:
     if source.is_parquet:
-        return read_parquet(source)
-    return read_table(source, delimiter=_delimiter(source))
+        return read_parquet(source, rename)
+    return read_table(source, delimiter=_delimiter(source), rename=rename)

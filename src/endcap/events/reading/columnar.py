@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from endcap.events.reading.source import Piece, Source
+from endcap.events.reading.source import Cells, Piece, Rename, Source
 from endcap.events.validate.faults import Fault
 
 _BATCH: Final = 8192
@@ -21,8 +21,8 @@ def parquet_columns(source: Source) -> list[str]:
         return []
 
 
-def read_parquet(source: Source) -> Iterator[Piece]:
-    """Yield each row as a dict. NaN is how data frames write a missing number: it becomes None."""
+def read_parquet(source: Source, rename: Rename = list) -> Iterator[Piece]:
+    """Yield each row as a fresh dict; NaN, how data frames write a gap, becomes None."""
     source.consumed = 0
     try:
         file = pq.ParquetFile(source.path, page_checksum_verification=True)
@@ -33,22 +33,24 @@ def read_parquet(source: Source) -> Iterator[Piece]:
         done = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
-            yield from _group(source, file, group, done)
+            yield from _group(source, file, group, done, rename)
             done += rows
             source.consumed = source.size * done // max(file.metadata.num_rows, 1)
 
 
-def _group(source: Source, file: pq.ParquetFile, group: int, done: int) -> Iterator[Piece]:
+def _group(
+    source: Source, file: pq.ParquetFile, group: int, done: int, rename: Rename
+) -> Iterator[Piece]:
     line = done
     share = source.size / max(file.metadata.num_rows, 1)
     try:
         for batch in file.iter_batches(_BATCH, row_groups=[group]):
-            names = batch.schema.names
+            given = batch.schema.names
+            names = rename(given)
             columns = [_values(column) for column in batch.columns]
             for cells in zip(*columns, strict=True):
                 line += 1
-                row = dict(zip(names, cells, strict=True))
-                yield Piece(line, row, row)
+                yield Piece(line, dict(zip(names, cells)), Cells(given, cells))  # noqa: B905
             source.consumed = int(share * line)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         last = done + file.metadata.row_group(group).num_rows

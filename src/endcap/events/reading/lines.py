@@ -16,7 +16,7 @@ _UNDECODED: Final = re.compile("[\ud800-\udfff]")
 
 def open_text(source: Source, encoding: str = "") -> io.TextIOWrapper:
     """Return the text of a file; bytes that are no text become marks that `undecoded` finds."""
-    codec = encoding or source.encoding
+    codec = source.spoken = encoding or source.encoding
     errors = "replace" if codec.startswith("utf-16") else "surrogateescape"
     old_mac = b"\r" in source.head and b"\n" not in source.head
     return io.TextIOWrapper(

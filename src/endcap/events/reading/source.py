@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,17 @@ MAX_RATIO: Final = 100
 """A compressed file may grow this many times; anything more is a bomb, not a log."""
 _FREE_BYTES: Final = 1 << 24
 _GZIP: Final = b"\x1f\x8b"
+
+
+class Cells(NamedTuple):
+    """The raw form of a row of named cells; a dict only where somebody looks."""
+
+    names: Sequence[str]
+    values: Sequence[Any]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the cells by name."""
+        return dict(zip(self.names, self.values, strict=True))
 
 
 class Piece(NamedTuple):
@@ -38,6 +50,10 @@ class Piece(NamedTuple):
     key: str = ""
 
 
+Rename = Callable[[Sequence[str]], Sequence[str]]
+"""Gives the columns of a table other names, in the same order."""
+
+
 class Source:
     """A file to be read from the start, once or more often.
 
@@ -52,6 +68,8 @@ class Source:
         Bytes on disk.
     consumed
         Bytes on disk that the last reader has taken in.
+    spoken
+        The encoding that the last reader of text used; empty when there was none.
     damage
         What the last reader met that ended the file early; None when it came to the end.
 
@@ -64,6 +82,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.consumed = 0
+        self.spoken = ""
         self.damage: Fault | None = None
         try:
             self.size = path.stat().st_size

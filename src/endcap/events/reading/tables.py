@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from endcap.events.reading.lines import MAX_LINE, read_lines
-from endcap.events.reading.source import Piece, Source
+from endcap.events.reading.source import Piece, Rename, Source
 from endcap.events.validate.faults import Fault
 from endcap.schema.errors import DataError
 
@@ -35,6 +35,7 @@ def read_table(
     header: Sequence[str] = (),
     encoding: str = "",
     quoted: bool = True,
+    rename: Rename = list,
 ) -> Iterator[Piece]:
     """Yield each record as a dict by column.
 
@@ -46,6 +47,8 @@ def read_table(
         Names of the columns; by default they stand in the first line.
     quoted
         Whether quotes hold cells together; if not, they are characters like others.
+    rename
+        Gives the columns other names.
 
     Raises
     ------
@@ -57,14 +60,14 @@ def read_table(
         if quoted
         else _plain(source, delimiter, encoding)
     )
-    names = list(header)
+    names = rename(header)
     for line, content, raw, _ in records:
         if type(content) is Fault:
             yield Piece(line, content, raw)
         elif not names:
-            names = _header(source, content)
+            names = rename(_header(source, content))
         elif len(content) == len(names) or (len(content) == len(names) + 1 and not content[-1]):
-            yield Piece(line, dict(zip(names, content, strict=False)), raw)
+            yield Piece(line, dict(zip(names, content)), raw)  # noqa: B905 (one may be over)
         else:
             detail = f"{len(content)} cells, but the header has {len(names)} columns."
             yield Piece(line, Fault("wrong-columns", detail), raw)

@@ -13,10 +13,8 @@ from endcap.events.validate import cells
 from endcap.events.validate.cells import Parse
 from endcap.events.validate.columns import (
     Row,
-    field_names,
-    gather_extras,
-    parse_column,
     parse_columns,
+    parse_extras,
     to_table,
 )
 from endcap.events.validate.events import RowError
@@ -168,9 +166,9 @@ def _check(
 ) -> tuple[pa.Table, pa.Table, list[RowError]]:
     faults: dict[int, Fault] = {}
     columns = parse_columns(rows, table.parsers, faults)
-    _fold_attributes(table, rows, columns, faults)
+    columns |= parse_extras(rows, frozenset(table.schema.names), "attributes", faults)
     missing = Fault("missing-id", f"The row has no {table.key}.", table.key)
-    for index, key in enumerate(columns.setdefault(table.key, [None] * len(rows))):
+    for index, key in enumerate(columns.get(table.key) or [None] * len(rows)):
         if key is None:
             faults.setdefault(index, missing)
     bad = sorted(faults.items())
@@ -183,12 +181,3 @@ def _check(
         quarantine_table(broken, source=source, received=now),
         [RowError(i, None, f.field, f.reason, f.detail) for i, f in bad],
     )
-
-
-def _fold_attributes(
-    table: _Table, rows: Sequence[Row], columns: dict[str, list[Any]], faults: dict[int, Fault]
-) -> None:
-    known = frozenset(table.schema.names)
-    if field_names(rows) - (known - {"attributes"}):
-        given = gather_extras(rows, known, "attributes")
-        columns["attributes"] = parse_column(given, cells.json_text, "attributes", faults)

@@ -1,17 +1,19 @@
 """Rows to columns: each distinct value of a column is parsed once."""
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
 
-from endcap.events.validate.cells import Parse, json_object
+from endcap.events.validate.cells import Parse, json_object, json_text
 from endcap.events.validate.faults import Fault, Refused
 
 Row = Mapping[str, Any]
+Columns = dict[str, list[Any]]
+"""Parsed values by field; absent where no row has the field."""
 
 _MEMO: Final = tuple(frozenset({t, type(None)}) for t in (str, int, float, Decimal, datetime))
 """Types within which equal values mean the same; across types they do not (``True == 1``)."""
@@ -35,8 +37,7 @@ def parse_column(
     list
         The typed values; a `Fault` where there is one.
     """
-    types = set(map(type, values))
-    memo = any(types <= same for same in _MEMO)
+    memo = _repeatable(values)
     distinct: Collection[Any] = set(values) if memo else values
     try:  # the common case: nothing is wrong in the whole column
         parsed = [parse(value) for value in distinct]
@@ -47,10 +48,7 @@ def parse_column(
     else:
         known = dict(zip(distinct, parsed, strict=True))
         out = [known[value] for value in values]
-    if Fault in set(map(type, parsed)):
-        for index, value in enumerate(out):
-            if type(value) is Fault:
-                faults.setdefault(index, value)
+    note_faults(out, parsed, faults)
     return out
 
 
@@ -63,10 +61,14 @@ def field_names(rows: Sequence[Row]) -> set[str]:
 
 
 def parse_columns(
-    rows: Sequence[Row], parsers: Mapping[str, Parse], faults: dict[int, Fault]
-) -> dict[str, list[Any]]:
-    """Parse every column of `parsers` that the rows have or that may not be missing."""
-    names = field_names(rows)
+    rows: Sequence[Row],
+    parsers: Mapping[str, Parse],
+    faults: dict[int, Fault],
+    *,
+    always: Collection[str] = (),
+) -> Columns:
+    """Parse every column of `parsers` that the rows have, and those named in `always`."""
+    names = field_names(rows).union(always)
     return {
         name: parse_column([row.get(name) for row in rows], parse, name, faults)
         for name, parse in parsers.items()
@@ -74,22 +76,62 @@ def parse_columns(
     }
 
 
-def gather_extras(rows: Sequence[Row], known: frozenset[str], into: str) -> list[Any]:
-    """Return, for each row, its unknown fields together with what it has in `into`.
+def gather_extras(rows: Sequence[Row], names: Sequence[str], into: str) -> list[Any]:
+    """Return, for each row, its fields `names` together with the object it has in `into`.
 
     A field of `into` itself wins over an unknown field of the same name, which is then kept
     under its name with a leading underscore, so that nothing is lost.
     """
-    out = []
+    out: list[Any] = []
     for row in rows:
         given = row.get(into)
-        extra = {str(k): v for k, v in row.items() if k not in known and v is not None and v != ""}
+        extra = {k: row[k] for k in names if k in row and row[k] is not None and row[k] != ""}
         if not extra:
             out.append(given)
+        elif given is None:
+            out.append(extra)
         else:
             own = _as_object(given, into)
             out.append({(f"_{k}" if k in own else k): v for k, v in extra.items()} | own)
     return out
+
+
+def parse_extras(
+    rows: Sequence[Row], known: frozenset[str], into: str, faults: dict[int, Fault]
+) -> Columns:
+    """Return the column `into`: JSON of what rows carry beyond the `known` fields, if anything.
+
+    Values of a few kinds (a country, a flag) come again and again: each combination is written
+    once.
+    """
+    present = field_names(rows)
+    names = sorted(present - known - {into}, key=str)
+    if not names and into not in present:
+        return {}
+    cells = [[row.get(name) for row in rows] for name in names]
+    if into in present or not all(_repeatable(column) for column in cells):
+        return {into: parse_column(gather_extras(rows, names, into), json_text, into, faults)}
+    keys = list(zip(*cells, strict=True))
+    # distinct combinations, each by the first row that has it
+    first = dict(zip(reversed(keys), reversed(range(len(rows))), strict=True))
+    few = gather_extras([rows[index] for index in first.values()], names, into)
+    texts = dict(zip(first, (attempt(json_text, extra, into) for extra in few), strict=True))
+    out = [texts[key] for key in keys]
+    note_faults(out, texts.values(), faults)
+    return {into: out}
+
+
+def _repeatable(values: Sequence[Any]) -> bool:
+    types = set(map(type, values))
+    return any(types <= same for same in _MEMO)
+
+
+def note_faults(out: Sequence[Any], parsed: Iterable[Any], faults: dict[int, Fault]) -> None:
+    """Put the faults of a column into `faults`, where a row has none yet."""
+    if Fault in set(map(type, parsed)):
+        for index, value in enumerate(out):
+            if type(value) is Fault:
+                faults.setdefault(index, value)
 
 
 def _as_object(given: Any, into: str) -> dict[str, Any]:
@@ -101,9 +143,7 @@ def _as_object(given: Any, into: str) -> dict[str, Any]:
         return {into: given}
 
 
-def to_table(
-    schema: pa.Schema, columns: Mapping[str, Sequence[Any]], keep: Sequence[bool]
-) -> pa.Table:
+def to_table(schema: pa.Schema, columns: Columns, keep: Sequence[bool]) -> pa.Table:
     """Return the kept rows as a table of `schema`; absent columns are null."""
     size = sum(keep)
     every = size == len(keep)

@@ -12,11 +12,10 @@ import pyarrow as pa
 from endcap.events.validate import cells
 from endcap.events.validate.cells import Parse
 from endcap.events.validate.columns import (
+    Columns,
     Row,
-    field_names,
-    gather_extras,
-    parse_column,
     parse_columns,
+    parse_extras,
     to_table,
 )
 from endcap.events.validate.faults import Fault
@@ -30,12 +29,21 @@ MAX_PROPERTIES: Final = cells.MAX_TEXT
 _HOUR: Final = 3_600_000_000
 _DAY: Final = 24 * _HOUR
 
-_HASHED: Final = tuple(
-    name
-    for name in EVENTS.names
-    if name not in {"event_id", "time", "original", "sent_at", "received"}
+_HASHED: Final = (
+    *("kind", "user_id", "visitor_id", "session_id", "item_id", "variant_id", "value", "quantity"),
+    *("price", "currency", "order_id", "query", "placement", "request_id", "position"),
+    *("propensity", "consent", "domain", "properties"),
 )
-"""What makes an event itself; with `original` (else `time`) the content of its derived id."""
+"""What makes an event itself, with the time by the client's clock: the content of a derived id.
+
+Order and members are for ever; otherwise a newer release would store old files once more.
+"""
+
+_KNOWN: Final = {
+    False: frozenset(EVENTS.names),
+    True: frozenset(EVENTS.names) - {"original", "received"},
+}
+"""Fields with a meaning, by `live`: a client cannot say when we received its event."""
 
 _CLOCKS: Final = ("time", "original", "sent_at", "received")
 
@@ -111,9 +119,8 @@ def check(
         return Checked(EVENTS.empty_table(), quarantine_table((), source=source, received=now), [])
     settings = settings or EventSettings()
     faults: dict[int, Fault] = {}
-    columns = parse_columns(rows, _parsers(settings, live), faults)
-    _require_kind(rows, columns, faults)
-    _fold_extras(rows, columns, live, faults)
+    columns = parse_columns(rows, _parsers(settings, live), faults, always=("kind",))
+    columns |= parse_extras(rows, _KNOWN[live], "properties", faults)
     _cross_check(columns, len(rows), settings, faults)
     _set_clocks(columns, faults, now=micros(now), settings=settings, live=live)
     keep = [index not in faults for index in range(len(rows))]
@@ -154,48 +161,27 @@ def _parsers(settings: EventSettings, live: bool) -> dict[str, Parse]:
     }
 
 
-def _require_kind(
-    rows: Sequence[Row], columns: dict[str, list[Any]], faults: dict[int, Fault]
-) -> None:
-    if "kind" not in columns:
-        parse = cells.kind(KINDS)
-        columns["kind"] = parse_column([None] * len(rows), parse, "kind", faults)
-
-
-def _fold_extras(
-    rows: Sequence[Row], columns: dict[str, list[Any]], live: bool, faults: dict[int, Fault]
-) -> None:
-    """Fill `properties` with what the event carries beyond the known fields."""
-    known = frozenset(EVENTS.names) - ({"original", "received"} if live else set())
-    names = field_names(rows)
-    if names - known:
-        given = gather_extras(rows, known, "properties")
-    elif "properties" in names:
-        given = [row.get("properties") for row in rows]
-    else:
-        return
-    columns["properties"] = parse_column(given, cells.json_text, "properties", faults)
-
-
 def _cross_check(
-    columns: dict[str, list[Any]], size: int, settings: EventSettings, faults: dict[int, Fault]
+    columns: Columns, size: int, settings: EventSettings, faults: dict[int, Fault]
 ) -> None:
     """Apply the rules that concern several fields."""
     nothing = [None] * size
     kinds = columns["kind"]
-    who = zip(columns.get("user_id", nothing), columns.get("visitor_id", nothing), strict=True)
+    who = zip(columns.get("user_id") or nothing, columns.get("visitor_id") or nothing, strict=True)
     for index, (user, visitor) in enumerate(who):
         if user is None and visitor is None:
             faults.setdefault(
                 index, Fault("missing-actor", "Neither user_id nor visitor_id is given.", "user_id")
             )
     item_kinds = _kinds_that_need_item(settings)
-    for index, (kind, item) in enumerate(zip(kinds, columns.get("item_id", nothing), strict=True)):
+    for index, (kind, item) in enumerate(
+        zip(kinds, columns.get("item_id") or nothing, strict=True)
+    ):
         if item is None and kind in item_kinds:
             detail = f"An event of kind {kind!r} needs an item_id."
             faults.setdefault(index, Fault("missing-item", detail, "item_id"))
     value_kinds = {name for name, kind in KINDS.items() if kind.needs_value}
-    for index, (kind, value) in enumerate(zip(kinds, columns.get("value", nothing), strict=True)):
+    for index, (kind, value) in enumerate(zip(kinds, columns.get("value") or nothing, strict=True)):
         if value is None and kind in value_kinds:
             detail = f"An event of kind {kind!r} needs a value."
             faults.setdefault(index, Fault("missing-value", detail, "value"))
@@ -208,7 +194,7 @@ def _kinds_that_need_item(settings: EventSettings) -> Collection[str]:
 
 
 def _set_clocks(
-    columns: dict[str, list[Any]],
+    columns: Columns,
     faults: dict[int, Fault],
     *,
     now: int,
@@ -218,7 +204,7 @@ def _set_clocks(
     """Set `time`, `original` and `received` (µs) and refuse times that cannot be."""
     nothing = [None] * len(columns["kind"])
     time, sent, received, original = (
-        columns.get(name, nothing) for name in ("time", "sent_at", "received", "original")
+        columns.get(name) or nothing for name in ("time", "sent_at", "received", "original")
     )
     latest = now + int(settings.future_hours * _HOUR)
     earliest = now - int(settings.browser_age_days * _DAY) if live else 0
@@ -273,13 +259,13 @@ def _iso(us: int) -> str:
         return f"{us} µs after 1970"
 
 
-def _derive_ids(columns: dict[str, list[Any]], keep: Sequence[bool]) -> None:
+def _derive_ids(columns: Columns, keep: Sequence[bool]) -> None:
     """Give each good event without an id the hash of its content."""
     size = len(keep)
     ids = columns.get("event_id") or [None] * size
     if None in ids:
         nothing = [None] * size
-        parts = [columns.get(name, nothing) for name in _HASHED]
+        parts = [columns.get(name) or nothing for name in _HASHED]
         said = zip(columns["original"], columns["time"], strict=True)
         moments = [time if original is None else original for original, time in said]
         encode = msgspec.json.Encoder(decimal_format="string").encode

@@ -76,6 +76,8 @@ def printable(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "plain"):
+        return value.plain()
     if isinstance(value, Mapping):
         return dict(value)
     return float(value) if isinstance(value, Decimal) else str(value)

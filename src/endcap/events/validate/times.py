@@ -19,7 +19,7 @@ LATEST: Final = 253_402_300_799_999_999
 _UNITS: Final = ((10**11, 1_000_000, 1), (10**14, 1000, 1), (10**17, 1, 1), (10**20, 1, 1000))
 _NUMBER: Final = re.compile(r"[+-]?\d{1,25}(\.\d{0,12})?\Z", re.ASCII)
 _DATE_DIGITS: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\Z", re.ASCII)
-_LEAP: Final = re.compile(r"(\d\d:59):60\b", re.ASCII)
+_LEAP: Final = re.compile(r"(\d\d:59):60(?!\d)", re.ASCII)
 
 
 def micros(moment: datetime) -> int:
@@ -113,10 +113,10 @@ def _from_other(value: object) -> int | None:
         raise Refused("wrong-type", f"{show(value)} is no time.")
     if isinstance(value, int):
         return _from_int(int(value))
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         if not math.isfinite(value):
             raise Refused("bad-time", f"{show(value)} is no time.")
-        return _from_number(Decimal(repr(value)))
+        return _from_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
     if isinstance(value, datetime):
         return micros(value)
     if isinstance(value, date):

@@ -48,8 +48,8 @@ class LongTail:
     Attributes
     ----------
     curve
-        (x, y) in 0..1: the share of items, best sellers first, against their sales relative to
-        the best (log scale); at most 64 points.
+        (x, y) in 0..1: an item's sales rank against its sales, both on a log scale; at most 64
+        points.
     marks
         (item id, x, y, popularity rank from 1) of each shown item that ever sold.
     items
@@ -72,12 +72,12 @@ def long_tail(sold: Mapping[str, int], shown: Sequence[str]) -> LongTail:
     total = len(counts)
     if not total:
         return LongTail((), (), 0)
-    scale = math.log1p(counts[0])
+    width, height = math.log(max(total, 2)), math.log1p(counts[0])
     rank_of = {item: rank for rank, item in enumerate(sold)}
 
     def place(rank: int) -> tuple[float, float]:
-        return rank / max(1, total - 1), math.log1p(counts[rank]) / scale
+        return math.log(rank + 1) / width, math.log1p(counts[rank]) / height
 
-    steps = sorted({round(i * (total - 1) / 63) for i in range(64)})
+    steps = sorted({round(math.exp(i * math.log(total) / 63)) - 1 for i in range(64)})
     marks = tuple((i, *place(rank_of[i]), rank_of[i] + 1) for i in shown if i in rank_of)
     return LongTail(tuple(place(rank) for rank in steps), marks, total)

@@ -125,6 +125,7 @@ class Console:
             page="catalogue",
             q=q,
             rows=rows,
+            categories=any(row.product.category for row in rows),
             first=offset + 1,
             last=offset + len(rows),
             total=total,
@@ -200,7 +201,7 @@ class Console:
 
     def _events(self) -> dict[str, Any]:
         store = self._backend.store
-        last = max((s.last for s in self._directory.census().shoppers.values()), default=0)
+        last = self._directory.census().last
         why = reasons(store.quarantine)
         return {
             "stored": store.log.count(),

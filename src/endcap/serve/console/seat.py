@@ -18,7 +18,7 @@ from endcap.serve.console.history import Visit, visits
 from endcap.serve.console.i18n import Words
 
 K: Final = 12
-K_LIKE: Final = 6
+K_LIKE: Final = 5
 MAX_EVENTS: Final = 400
 """Events of a long history that the page draws; the model reads them all."""
 

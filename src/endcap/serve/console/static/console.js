@@ -88,6 +88,7 @@
   });
 
   // The heat map: the library is fetched when the picture comes near the screen.
+  const NARROW = 620;
   let echarts = null;
   let chart = null;
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -109,7 +110,7 @@
       return;
     }
     const data = JSON.parse(box.dataset.heat);
-    box.style.height = `${data.rows.length * 30 + 150}px`;
+    box.style.height = `${data.rows.length * 30 + (box.clientWidth < NARROW ? 40 : 138)}px`;
     if (chart && chart.getDom() !== box) {
       chart.dispose();
       chart = null;
@@ -122,7 +123,7 @@
   function options(data, box) {
     const style = getComputedStyle(box);
     const ink = (name) => style.getPropertyValue(name).trim();
-    const narrow = box.clientWidth < 620;
+    const narrow = box.clientWidth < NARROW;
     const cut = (length) => (text) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
     const words = { color: ink("--muted"), fontFamily: style.fontFamily, fontSize: 12 };
     const quiet = { axisLine: { show: false }, axisTick: { show: false }, splitLine: { show: false } };
@@ -130,10 +131,13 @@
     return {
       animation: !calm.matches,
       animationDuration: 300,
-      grid: { left: narrow ? 112 : 230, right: 12, top: 8, bottom: narrow ? 118 : 128 },
+      grid: { left: narrow ? 112 : 230, right: 12, top: 8, bottom: narrow ? 30 : 128 },
       xAxis: {
         type: "category", data: data.columns, ...quiet,
-        axisLabel: { ...words, rotate: 40, interval: 0, formatter: cut(narrow ? 12 : 18) },
+        axisLabel: {
+          ...words, interval: 0, rotate: narrow ? 0 : 40,
+          formatter: narrow ? (_, index) => String(index + 1) : cut(18), // the cards' numbers
+        },
       },
       yAxis: {
         type: "category", data: data.rows, inverse: true, ...quiet,

@@ -1,37 +1,31 @@
-"""Choose settings on validation, fit once more, touch the test once."""
+"""Choose settings and a blend on validation, fit once more, touch the test once."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from benchmarks import lineup, report
+from benchmarks import lineup, mixing, report
 from benchmarks.data import Folder
+from benchmarks.lineup import Axes
 from benchmarks.peers.calling import ask_peers
-from endcap.evaluate.comparing import compare, examine
+from benchmarks.tuning import DEPTH, Choice, mark, tune
+from endcap.evaluate.comparing import answer, compare, fit, total_cost
 from endcap.evaluate.comparison import Comparison
 from endcap.evaluate.exam import Exam
-from endcap.evaluate.judging import Result
+from endcap.evaluate.judging import Cost, Result, judge
 from endcap.evaluate.meter import Meter
-from endcap.evaluate.metrics import per_user
 from endcap.models import specs
+from endcap.models.candidates import Candidates
 from endcap.prepare.split import Split
 from endcap.schema.errors import EndcapError
 
 QUICK_USERS = 500
 TUNING_USERS = 5_000
-
-
-class Choice(NamedTuple):
-    """The settings that did best on validation, and how well."""
-
-    settings: dict[str, Any]
-    score: float
-    trials: int
+BLEND = "blend"
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
@@ -82,42 +76,70 @@ def study(
     )
 
 
-def tune(name: str, axes: lineup.Axes, trial: Exam, k: int) -> Choice:
-    """Search each axis in turn from the best so far, by NDCG@k of the users with a history."""
-    best: dict[str, Any] = {key: values[0] for key, values in axes.items()}
-    score, trials = _score(name, best, trial, k), 1
-    for key, values in axes.items():
-        for value in values[1:]:
-            candidate = best | {key: value}
-            found = _score(name, candidate, trial, k)
-            trials += 1
-            if found > score:
-                best, score = candidate, found
-    return Choice(best, score, trials)
-
-
 def _ours(
     args: argparse.Namespace, source: Folder, exam: Exam, trial: Exam, ks: tuple[int, ...]
 ) -> tuple[list[Result], dict[str, Choice], dict[str, str]]:
+    """Tune each model, fit it once more, judge it; then judge their blend."""
     results: list[Result] = []
     chosen: dict[str, Choice] = {}
     skipped: dict[str, str] = {}
+    answers: dict[str, Candidates] = {}
     for name, axes in entrants(args, source).items():
         try:
             choice = tune(name, axes, trial, ks[0])
-            results.append(examine(name, specs.make(name, choice.settings), exam, ks))
+            result, answers[name] = _fit(name, choice.settings, exam, ks)
         except (EndcapError, MemoryError) as error:
             skipped[name] = str(error) or "not enough memory"
             report.say(f"{name}: left out: {skipped[name]}")
             continue
+        results.append(result)
         chosen[name] = choice
-        report.say(f"{name}: validation {choice.score:.4f} in {choice.trials} fits")
+        report.say(f"{name}: validation {choice.score:.4f} in {choice.trials} trials")
+    weights = mixing.choose_weights(chosen, trial, ks[0])
+    if len(weights) > 1:
+        result, chosen[BLEND] = _blend(weights, chosen, answers, exam, trial, ks)
+        costs = [one.cost for one in results if one.name in weights]
+        results.append(replace(result, cost=_sum(costs)))
+        report.say(f"{BLEND}: validation {chosen[BLEND].score:.4f}: {weights}")
     return results, chosen, skipped
 
 
-def entrants(args: argparse.Namespace, source: Folder) -> dict[str, lineup.Axes]:
+def _fit(
+    name: str, settings: dict[str, Any], exam: Exam, ks: tuple[int, ...]
+) -> tuple[Result, Candidates]:
+    spec = specs.make(name, settings)
+    model, fitting = fit(spec, exam)
+    lists, answering = answer(model, exam, DEPTH)
+    cost = total_cost(fitting, answering)
+    settings = spec.model_dump(mode="json")
+    return judge(name, lists.top(max(ks)), exam, ks, cost=cost, settings=settings), lists
+
+
+def _blend(
+    weights: dict[str, float],
+    chosen: dict[str, Choice],
+    answers: dict[str, Candidates],
+    exam: Exam,
+    trial: Exam,
+    ks: tuple[int, ...],
+) -> tuple[Result, Choice]:
+    width = len(exam.buyers)
+    past = {name: mixing.spread(chosen[name].lists, width) for name in weights}
+    lists = mixing.mix(past, weights)
+    choice = Choice(weights, mark(lists, trial, ks[0]), 1, lists)
+    parts = {name: mixing.spread(answers[name], width) for name in weights}
+    ranked = mixing.mix(parts, weights, max(ks))
+    return judge(BLEND, ranked, exam, ks, settings={"weights": weights}), choice
+
+
+def _sum(costs: Sequence[Cost]) -> Cost:
+    added = [sum(values) for values in zip(*(astuple(cost)[:-1] for cost in costs), strict=True)]
+    return Cost(*added, peak_mb=max(cost.peak_mb for cost in costs))
+
+
+def entrants(args: argparse.Namespace, source: Folder) -> dict[str, Axes]:
     """Return the models that can take part on this data, with their axes."""
-    found = dict(lineup.ALWAYS)
+    found = dict(lineup.ALWAYS) | (lineup.ORDERED if source.ordered else {})
     found |= lineup.CLOCKED if source.clocked else {}
     described = source.data.item_table["title"].null_count < len(source.data.items)
     found |= lineup.DESCRIBED if described else {}
@@ -127,12 +149,6 @@ def entrants(args: argparse.Namespace, source: Folder) -> dict[str, lineup.Axes]
     if args.quick:
         found = {name: {} for name in found if args.models or name in lineup.QUICK}
     return found
-
-
-def _score(name: str, settings: Mapping[str, Any], trial: Exam, k: int) -> float:
-    model = specs.make(name, settings).fit(trial.split.train, rng=trial.seed)
-    lists = model.retrieve(trial.queries, k)
-    return float(np.mean(per_user(lists, trial.targets, (k,))[f"ndcg@{k}"][trial.warm]))
 
 
 def _row(result: Result) -> dict[str, float]:

@@ -13,6 +13,7 @@ from endcap.evaluate.meter import Meter
 from endcap.evaluate.ratings import RatingError, rating_error
 from endcap.models import specs
 from endcap.models.base import Model, RatingModel, Spec
+from endcap.models.candidates import Candidates
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import Rule, Split, Temporal
 from endcap.schema.errors import EndcapError
@@ -80,19 +81,36 @@ def evaluate(
 
 def examine(name: str, spec: Spec, exam: Exam, ks: Sequence[int] = (10, 20)) -> Result:
     """Fit one model on the training part of an exam and mark its answers."""
-    with Meter() as fitting:
+    model, fitting = fit(spec, exam)
+    lists, answering = answer(model, exam, max(ks))
+    settings = spec.model_dump(mode="json")
+    cost = total_cost(fitting, answering)
+    return judge(name, lists, exam, ks, cost=cost, settings=settings, ratings=_stars(model, exam))
+
+
+def fit(spec: Spec, exam: Exam) -> tuple[Model, Meter]:
+    """Fit on the training part of an exam."""
+    with Meter() as meter:
         model = spec.fit(exam.split.train, rng=exam.seed)
-    with Meter() as answering:
-        lists = model.retrieve(exam.queries, max(ks))
-    cost = Cost(
+    return model, meter
+
+
+def answer(model: Model, exam: Exam, k: int) -> tuple[Candidates, Meter]:
+    """Ask a model all the questions of an exam."""
+    with Meter() as meter:
+        lists = model.retrieve(exam.queries, k)
+    return lists, meter
+
+
+def total_cost(fitting: Meter, answering: Meter) -> Cost:
+    """Put two measured blocks into one account."""
+    return Cost(
         fitting.wall_s,
         fitting.cpu_s,
         answering.wall_s,
         answering.cpu_s,
         max(fitting.peak_mb, answering.peak_mb),
     )
-    settings = spec.model_dump(mode="json")
-    return judge(name, lists, exam, ks, cost=cost, settings=settings, ratings=_stars(model, exam))
 
 
 def compare(

@@ -39,14 +39,15 @@ class Folder:
         The data set. Times are clock times when `clocked`, else places in an order.
     labels
         ``train``, ``valid`` or ``test`` for each row of ``data.interactions``, or None.
-    clocked
-        Whether the source says when things happened.
+    clocked, ordered
+        Whether the source says when things happened, or at least in which order.
     """
 
     name: str
     data: Dataset
     labels: npt.NDArray[np.str_] | None
     clocked: bool
+    ordered: bool = True
 
 
 def load(path: Path) -> Folder:
@@ -81,7 +82,9 @@ def load(path: Path) -> Folder:
         rows = data.users.rows(_strings(table["user_id"]))
         order = np.lexsort((np.arange(len(times)), times, rows))
         labels = np.array([PARTS.get(x, x) for x in table["split"].to_pylist()])[order]
-    return Folder(path.name, data, labels, "timestamp" in table.column_names)
+    clocked = "timestamp" in table.column_names
+    ordered = bool({"timestamp", "pos", "basket"} & set(table.column_names))
+    return Folder(path.name, data, labels, clocked, ordered)
 
 
 def _strings(column: pa.ChunkedArray) -> pa.Array:

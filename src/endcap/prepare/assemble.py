@@ -31,7 +31,7 @@ def assemble(
     user_words, user_rows = _number(clean.actors, actors, people["user_id"])
     item_words, item_rows = _number(clean.items, goods, catalogue["item_id"])
     times = rows["time"].to_numpy()
-    kinds = rows["kind"].combine_chunks().dictionary_encode()
+    kinds = pa.DictionaryArray.from_arrays(_flat(rows["kind"]), pa.array(clean.kinds, pa.string()))
     visit = sessions(
         actors, times, rows["basket"].to_numpy(), rows["visit"].to_numpy(),
         settings.session_gap_minutes,
@@ -41,7 +41,7 @@ def assemble(
             "user": user_rows,
             "item": item_rows,
             "time": pa.array(times).cast(TIME),
-            "kind": kinds.cast(INTERACTIONS.field("kind").type),
+            "kind": kinds,
             "weight": weigh(kinds, times, times.max(initial=0), settings.half_life_days, table),
             "value": rows["value"],
             "session": visit,
@@ -54,7 +54,7 @@ def assemble(
         align(catalogue, "item_id", item_words),
         align(people, "user_id", user_words),
     )
-    shapes = _shapes(clean.daily, user_rows, item_rows, visit)
+    shapes = _shapes(clean.daily, clean.kinds, user_rows, item_rows, visit)
     return dataset, PrepareReport(
         rows_in=clean.rows_in,
         rows_out=len(visit),
@@ -82,6 +82,10 @@ def _core(rows: pa.Table, settings: PrepareSettings) -> tuple[pa.Table, list[Ste
     return kept, [Step("k-core", why, rows.num_rows - kept.num_rows, notes)]
 
 
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+
 def _distinct(codes: npt.NDArray[np.int32]) -> int:
     return int(np.count_nonzero(np.bincount(codes)))
 
@@ -99,18 +103,18 @@ def _number(
 
 def _shapes(
     daily: pa.Table,
+    names: tuple[str, ...],
     users: npt.NDArray[np.int32],
     items: npt.NDArray[np.int32],
     visits: npt.NDArray[np.int64],
 ) -> Shapes:
     daily = daily.filter(pc.is_valid(daily["day"]))
     days, place = np.unique(daily["day"].to_numpy(), return_inverse=True)
-    kinds = pc.fill_null(daily["kind"].cast(pa.string()), "(none)").to_numpy()
-    counts = daily["events"].to_numpy()
+    kinds, counts = daily["kind"].to_numpy(), daily["events"].to_numpy()
     by_kind = {
-        str(kind): np.bincount(
+        [*names, "(unknown)"][kind]: np.bincount(
             place[kinds == kind], counts[kinds == kind], minlength=len(days)
         ).astype(np.int64)
-        for kind in sorted(set(kinds))
+        for kind in np.unique(kinds)
     }
     return Shapes(days, by_kind, np.bincount(users), np.bincount(items), np.bincount(visits))

@@ -11,9 +11,10 @@ from typing import Final
 import ibis.expr.types as ir
 
 from endcap.prepare.checks import HOUR_US
+from endcap.prepare.words import KIND_CODES
 from endcap.schema.settings import PrepareSettings
 
-DELIBERATE: Final = ("purchase", "refund", "rating")
+DELIBERATE: Final = tuple(KIND_CODES[kind] for kind in ("purchase", "refund", "rating"))
 """Kinds that never speak for a bot."""
 TO_SIGMA: Final = 1.4826
 """A median absolute deviation times this is a standard deviation, if the values are normal."""
@@ -22,6 +23,13 @@ TO_SIGMA: Final = 1.4826
 def browsing(events: ir.Table) -> ir.Table:
     """Return the events that may betray a machine."""
     return events.filter(events.kind.notin(DELIBERATE))
+
+
+def without(events: ir.Table, caught: ir.Table) -> ir.Table:
+    """Return the events less the browsing of the actors in `caught`."""
+    others = events.anti_join(caught, "actor")
+    deliberate = events.filter(events.kind.isin(DELIBERATE)).semi_join(caught, "actor")
+    return others.union(deliberate)
 
 
 def hourly(events: ir.Table) -> ir.Table:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import ibis
 import ibis.expr.types as ir
 
+from endcap.prepare.words import KIND_CODES
 from endcap.schema.settings import PrepareSettings
 
 HOUR_US: Final = 3_600_000_000
@@ -18,7 +19,7 @@ class Limits(NamedTuple):
     Attributes
     ----------
     kinds
-        Kinds that carry preference, and ``refund``.
+        Numbers of the kinds that carry preference, and of ``refund``.
     earliest, latest
         UTC microseconds.
     ahead
@@ -27,14 +28,14 @@ class Limits(NamedTuple):
         Whether a purchase at price 0 counts.
     """
 
-    kinds: tuple[str, ...]
+    kinds: tuple[int, ...]
     earliest: int
     latest: int
     ahead: int
     keep_free: bool
 
     @classmethod
-    def of(cls, settings: PrepareSettings, kinds: Sequence[str], now: datetime) -> "Limits":
+    def of(cls, settings: PrepareSettings, kinds: Sequence[int], now: datetime) -> "Limits":
         """Read the settings; `now` is an aware datetime."""
         ahead = int(settings.future_hours * HOUR_US)
         first = datetime(settings.earliest_year, 1, 1, tzinfo=UTC)
@@ -69,7 +70,7 @@ def _clock(t: ir.Table, limits: Limits) -> ir.BooleanValue:
 
 
 def _price(t: ir.Table, limits: Limits) -> ir.BooleanValue:
-    free = (t.kind == "purchase") & (t.price == 0) & (not limits.keep_free)
+    free = (t.kind == KIND_CODES["purchase"]) & (t.price == 0) & (not limits.keep_free)
     return (t.price < 0) | t.price.isnan() | t.price.isinf() | free
 
 
@@ -77,7 +78,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "kinds",
         "says nothing of taste",
-        lambda t, limits: ~t.kind.isin(limits.kinds).fill_null(False),
+        lambda t, limits: ~t.kind.isin(limits.kinds),
     ),
     Rule("actors", "nobody is named", lambda t, _: t.actor.isnull() | t.nobody),
     Rule("items", "no item is named", lambda t, _: t.item.isnull()),
@@ -89,9 +90,10 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def judge(events: ir.Table, limits: Limits) -> ir.Table:
-    """Add `reason`: the index in `RULES` of the first rule that matches, null where none does."""
+    """Turn the flags into `reason`: the place in `RULES` of the first rule that matches, or null."""
     first, *rest = [
         (rule.matches(events, limits).fill_null(False), ibis.literal(n, "int8"))
         for n, rule in enumerate(RULES)
     ]
-    return events.mutate(reason=ibis.cases(first, *rest))
+    judged = events.mutate(reason=ibis.cases(first, *rest))
+    return judged.drop("nobody", "pseudo", "received")

@@ -10,7 +10,9 @@ refund adds to them, a purchase pays them off down to 0. That walk is Lindley's 
 import ibis
 import ibis.expr.types as ir
 
-PURCHASE, REFUND = "purchase", "refund"
+from endcap.prepare.words import KIND_CODES
+
+PURCHASE, REFUND = KIND_CODES["purchase"], KIND_CODES["refund"]
 
 
 def touched(events: ir.Table) -> ir.Table:
@@ -43,7 +45,7 @@ def settle(trade: ir.Table) -> ir.Table:
     )
 
 
-def without_refunds(events: ir.Table, settled: ir.Table) -> ir.Table:
+def without(events: ir.Table, settled: ir.Table) -> ir.Table:
     """Return the events less refunds and less what they cancelled; quantities are what stays."""
     cut = settled.filter((settled.kind == PURCHASE) & (settled.cancelled > 0))
     cut = cut.select(c_actor="actor", c_item="item", c_time="time", cancelled="cancelled")
@@ -68,8 +70,8 @@ def account(settled: ir.Table) -> ir.Table:
     part = ~refund & (settled.cancelled > 0) & (settled.cancelled < settled.quantity)
     return settled.aggregate(
         **{
-            "refunds": refund.sum().cast("int64"),
-            "purchases cancelled": whole.sum().cast("int64"),
-            "cut": part.sum().cast("int64"),
+            "refunds": refund.sum(),
+            "purchases cancelled": whole.sum(),
+            "cut": part.sum(),
         }
     )

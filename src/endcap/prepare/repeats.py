@@ -1,12 +1,15 @@
 """Step 3: an event that arrived twice counts once, and lines of one order become one."""
 
+import ibis
 import ibis.expr.types as ir
+
+from endcap.prepare.words import MOST_UNITS
 
 
 def once(events: ir.Table) -> ir.Table:
     """Keep one of all rows that are equal in actor, item, kind, time, order, amount and value."""
     key = ["actor", "item", "kind", "time", "basket", "quantity", "price", "value"]
-    return events.group_by(key).aggregate(visit=events.visit.min(), copies=events.count())
+    return events.group_by(key).aggregate(visit=events.visit.min())
 
 
 def one_line(events: ir.Table) -> ir.Table:
@@ -18,7 +21,6 @@ def one_line(events: ir.Table) -> ir.Table:
     return events.group_by(["actor", "item", "kind", "time"]).aggregate(
         basket=events.basket.max(),
         visit=events.visit.max(),
-        quantity=units.sum().cast("int64"),
+        quantity=ibis.least(units.sum(), MOST_UNITS).cast("int32"),
         value=events.value.max(),
-        lines=events.count(),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import ibis
@@ -18,7 +19,10 @@ from endcap.schema.settings import PrepareSettings
 
 DAY_US: Final = 86_400_000_000
 STAGES: Final = 6
-SHORT_CODE: Final = 3  # without a catalogue a shorter code may well be a product
+SHORT_CODE: Final = 3
+"""Without a catalogue a shorter code may well be a product."""
+COLUMNS: Final = ("actor", "item", "kind", "time", "value", "quantity", "basket", "visit")
+ORDER: Final = ("actor", "time", "basket", "item", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,20 @@ class Clean:
     Attributes
     ----------
     rows
-        actor, item (places in `actors` and `items`), kind, time, value, quantity, basket, visit.
+        `COLUMNS`: actor and item are places in `actors` and `items`, kind one in `kinds`.
     actors, items
         Sorted external ids, string arrays.
+    kinds
+        Names of the kinds by number.
     daily
-        (day, kind, events) as read.
+        (day, kind, events) as read; kind -1 is one that nobody defined.
     """
 
     rows_in: int
     rows: pa.Table
     actors: pa.Array
     items: pa.Array
+    kinds: tuple[str, ...]
     daily: pa.Table
     steps: tuple[Step, ...]
 
@@ -59,68 +66,66 @@ class Cleaner:
     ) -> Clean:
         """Run all steps."""
         raw = self._read(source, aliases)
-        actors, items = self._names(raw, catalogue)
+        actors, items = self._actors(raw), self._items(raw, catalogue)
         judged = self._judge(raw, actors, items, now)
         daily = judged.group_by(day=judged.time // DAY_US, kind=judged.kind)
-        days = self.engine.arrow(daily.aggregate(events=judged.count()))
-        rows_in = self._count_reasons(judged, actors, items)
+        daily = self.engine.arrow(daily.aggregate(events=judged.count()))
+        rows_in = self._account(judged, actors, items)
         kept = self._merge(judged)
-        if self.settings.drop_bots:
-            kept = self._bots(kept, actors)
+        kept = self._bots(kept, actors) if self.settings.drop_bots else kept
         kept = self._refunds(kept)
-        order = ["actor", "time", "basket", "item", "kind"]
-        columns = ["actor", "item", "kind", "time", "value", "quantity", "basket", "visit"]
-        rows = self.engine.arrow(kept.select(*columns).order_by(order))
+        rows = self.engine.arrow(kept.select(*COLUMNS).order_by(list(ORDER)))
         self._tell("sorted")
-        return Clean(
-            rows_in,
-            rows,
-            self._ids(actors),
-            self._ids(items),
-            days,
-            tuple(self.steps),
-        )
+        kinds = tuple(words.kind_codes(self.weights))
+        steps = tuple(self.steps)
+        return Clean(rows_in, rows, self._ids(actors), self._ids(items), kinds, daily, steps)
 
     def _tell(self, note: str) -> None:
         self.done += 1
         self.progress(self.done, STAGES, note)
 
     def _ids(self, names: ir.Table) -> pa.Array:
-        return self.engine.arrow(names.order_by("code").select("id"))["id"].combine_chunks()
+        ids = self.engine.arrow(names.order_by("code").select("id"))["id"]
+        return pa.concat_arrays(ids.chunks) if ids.num_chunks else pa.array([], pa.string())
 
     def _read(self, source: Source, aliases: Mapping[str, str]) -> ir.Table:
         events = self.engine.source(source)
         need(events.columns)
+        conformed = words.conform(events)
+        if not isinstance(source, pa.Table | Path | str):  # batches pass by only once
+            conformed = self.engine.keep(conformed)
         alias = self.engine.source(words.alias_table(aliases)) if aliases else None
-        conformed = words.turn_negatives(words.conform(events))
-        raw = self.engine.keep(words.resolve(conformed, alias).drop("user_id", "visitor_id"))
         self._tell("read")
-        return raw
+        return words.resolve(words.turn_negatives(conformed), alias)
 
-    def _names(self, raw: ir.Table, catalogue: pa.Table | None) -> tuple[ir.Table, ir.Table]:
-        """Number actors and items, and flag what stands for nobody and for no product."""
+    def _actors(self, raw: ir.Table) -> ir.Table:
+        """Number the actors and flag those that stand for nobody."""
         actors = words.numbered(raw, "actor")
         nobody = actors.id.lower().isin([name.lower() for name in self.settings.ignore_actors])
+        return self.engine.keep(actors.mutate(nobody=nobody))
+
+    def _items(self, raw: ir.Table, catalogue: pa.Table | None) -> ir.Table:
+        """Number the items and flag those that are no products."""
         items = words.numbered(raw, "item_id")
         ignored = [code.upper() for code in self.settings.ignore_items]
+        listed: Any = ibis.literal(False)
         if catalogue is None or not catalogue.num_rows:
             ignored = [code for code in ignored if len(code) >= SHORT_CODE]
-            known: Any = ibis.literal(False)
         else:
-            listed = self.engine.source(catalogue.select(["item_id"]))
-            known = items.id.isin(listed.item_id.cast("string"))
-        flagged = items.mutate(pseudo=items.id.upper().strip().isin(ignored) & ~known)
-        return self.engine.keep(actors.mutate(nobody=nobody)), self.engine.keep(flagged)
+            known = self.engine.source(catalogue.select(["item_id"]))
+            listed = items.id.isin(known.item_id.cast("string"))
+        pseudo = items.id.upper().strip().isin(ignored) & ~listed
+        return self.engine.keep(items.mutate(pseudo=pseudo))
 
     def _judge(self, raw: ir.Table, actors: ir.Table, items: ir.Table, now: datetime) -> ir.Table:
-        kinds = [kind for kind, weight in self.weights.items() if weight > 0]
-        limits = checks.Limits.of(self.settings, [*kinds, refunds.REFUND], now)
-        judged = self.engine.keep(checks.judge(words.coded(raw, actors, items), limits))
-        self.engine.drop(raw)
+        codes = words.kind_codes(self.weights)
+        wanted = [code for kind, code in codes.items() if self.weights.get(kind, 0.0) > 0]
+        limits = checks.Limits.of(self.settings, [*wanted, refunds.REFUND], now)
+        judged = self.engine.keep(checks.judge(words.coded(raw, actors, items, codes), limits))
         self._tell("checked")
         return judged
 
-    def _count_reasons(self, judged: ir.Table, actors: ir.Table, items: ir.Table) -> int:
+    def _account(self, judged: ir.Table, actors: ir.Table, items: ir.Table) -> int:
         """Add a step for each rule that removed something; return how many rows there were."""
         counted = judged.group_by("reason").aggregate(n=judged.count())
         found = {row["reason"]: row["n"] for row in self.engine.rows(counted)}
@@ -135,30 +140,30 @@ class Cleaner:
     ) -> tuple[dict[str, Any], ...]:
         order = ["time", "actor", "item", "kind", "quantity", "price"]
         some = rows.order_by(order).limit(EXAMPLES)
-        some = some.left_join(actors.select(actor="code", actor_id="id"), "actor")
-        some = some.left_join(items.select(item="code", item_id="id"), "item")
-        some = some.select("actor_id", "item_id", *order)
+        named = some.left_join(actors.select(actor="code", actor_id="id"), "actor")
+        named = named.left_join(items.select(item="code", item_id="id"), "item")
+        kinds = [*words.kind_codes(self.weights), "(unknown)"]
         return tuple(
             {
                 "actor": row["actor_id"],
                 "item": row["item_id"],
-                "kind": row["kind"],
-                "time": _moment(row["time"]),
+                "kind": kinds[row["kind"]],
+                "time": moment(row["time"]),
                 "quantity": row["quantity"],
                 "price": row["price"],
             }
-            for row in self.engine.rows(some.order_by(order))
+            for row in self.engine.rows(named.order_by(order))
         )
 
     def _merge(self, judged: ir.Table) -> ir.Table:
         sound = judged.filter(judged.reason.isnull())
         before = self.engine.count(sound)
         single = self.engine.keep(repeats.once(sound))
-        self.engine.drop(judged)
         between = self.engine.count(single)
+        self.engine.drop(judged)
         merged = self.engine.keep(repeats.one_line(single))
-        self.engine.drop(single)
         after = self.engine.count(merged)
+        self.engine.drop(single)
         self.steps += [
             Step("repeats", "the same event once more", before - between),
             Step("order lines", "merged with the line of the same instant", between - after),
@@ -167,43 +172,43 @@ class Cleaner:
         return merged
 
     def _bots(self, events: ir.Table, actors: ir.Table) -> ir.Table:
+        caught, notes = self._caught(events)
+        if not notes["bots"]:
+            self._tell("no bots")
+            return events
+        kept = self.engine.keep(bots.without(events, caught))
+        removed = self.engine.count(events) - self.engine.count(kept)
+        named = caught.join(actors, caught.actor == actors.code).select(actor="id")
+        some = tuple(self.engine.rows(named.order_by("actor").limit(EXAMPLES)))
+        self.steps.append(Step("bots", "browsing by machines", removed, notes, some))
+        self.engine.drop(events, caught)
+        self._tell("bots")
+        return kept
+
+    def _caught(self, events: ir.Table) -> tuple[ir.Table, dict[str, int]]:
+        """Return (actor) of the bots, and how many each rule found."""
         hours = self.engine.keep(bots.hourly(events))
         peaks = self.engine.keep(bots.busiest(hours))
         median = self.engine.rows(bots.logs(peaks))[0]["median"] or 0.0
         mad = self.engine.rows(bots.spread(peaks, median))[0]["mad"] or 0.0
         limit = bots.rate_limit(median, mad, self.settings)
         hasty = self.engine.keep(bots.hasty(peaks, hours, events, limit, self.settings))
-        regular = self.engine.keep(bots.regular(peaks, events, self.settings))
-        caught = self.engine.keep(hasty.union(regular).distinct())
-        notes = {
-            "bots": self.engine.count(caught),
-            "too quick": self.engine.count(hasty),
-            "too regular": self.engine.count(regular),
-        }
-        self.engine.drop(hours, peaks, hasty, regular)
-        if not notes["bots"]:
-            self._tell("no bots")
-            return events
-        seen = events.anti_join(caught, "actor")
-        paid = events.filter(events.kind.isin(bots.DELIBERATE)).semi_join(caught, "actor")
-        kept = self.engine.keep(seen.union(paid))
-        removed = self.engine.count(events) - self.engine.count(kept)
-        who = caught.join(actors, caught.actor == actors.code).order_by("id").limit(EXAMPLES)
-        examples = tuple({"actor": row["id"]} for row in self.engine.rows(who.select("id")))
-        self.steps.append(Step("bots", "browsing by machines", removed, notes, examples))
-        self.engine.drop(events, caught)
-        self._tell("bots")
-        return kept
+        even = self.engine.keep(bots.regular(peaks, events, self.settings))
+        caught = self.engine.keep(hasty.union(even).distinct())
+        found = {"bots": caught, "too quick": hasty, "too regular": even}
+        notes = {name: self.engine.count(table) for name, table in found.items()}
+        self.engine.drop(hours, peaks, hasty, even)
+        return caught, notes
 
     def _refunds(self, events: ir.Table) -> ir.Table:
-        trade = refunds.touched(events)
-        settled = self.engine.keep(refunds.settle(trade))
-        if not self.engine.count(settled):
+        settled = self.engine.keep(refunds.settle(refunds.touched(events)))
+        (counts,) = self.engine.rows(refunds.account(settled))
+        notes = {name: int(count or 0) for name, count in counts.items()}
+        if not notes["refunds"]:
             self._tell("no refunds")
             return events
-        kept = self.engine.keep(refunds.without_refunds(events, settled))
+        kept = self.engine.keep(refunds.without(events, settled))
         removed = self.engine.count(events) - self.engine.count(kept)
-        (notes,) = self.engine.rows(refunds.account(settled))
         self.steps.append(Step("refunds", "sent back, and what they cancel", removed, notes))
         self.engine.drop(events, settled)
         self._tell("refunds")
@@ -211,7 +216,7 @@ class Cleaner:
 
 
 def need(columns: tuple[str, ...]) -> None:
-    """Refuse events without an item or an actor column."""
+    """Refuse events that do not say who did what when."""
     for wanted in (("item_id",), ("user_id", "visitor_id"), ("time",)):
         if not set(wanted) & set(columns):
             raise DataError(
@@ -220,7 +225,6 @@ def need(columns: tuple[str, ...]) -> None:
             )
 
 
-def _moment(microseconds: int | None) -> str | None:
-    if microseconds is None:
-        return None
-    return str(pa.scalar(microseconds, pa.timestamp("us", "UTC")))
+def moment(microseconds: int | None) -> str | None:
+    """Return a time for people, ``2011-12-09 12:50:00Z``; None stays None."""
+    return None if microseconds is None else str(pa.scalar(microseconds, pa.timestamp("us", "UTC")))

@@ -131,3 +131,15 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(shop: Serve
             )
     assert shop.client.get("/livez").status_code == 200
     assert shop.runtime.store.log.count() == 0
+
+
+def test_metrics_have_one_label_for_all_items(shop: Served) -> None:
+    for n in range(5):
+        shop.client.get(f"/v1/items/i{n}")
+        shop.client.get(f"/nowhere/{n}")
+    shop.client.request("PROPFIND", "/livez")
+    told = shop.client.get("/metrics").text
+    route = 'endcap_http_request_duration_seconds_count{method="%s",route="%s",status="4xx"} %s'
+    assert route % ("GET", "/v1/items/{item_id}", "5.0") in told
+    assert route % ("GET", "unmatched", "5.0") in told
+    assert route % ("other", "/livez", "1.0") in told

@@ -36,13 +36,11 @@ def test_pages_cover_the_catalogue_once(shop: Served) -> None:
     assert (seen, pages) == (ids, 3)
 
 
-@pytest.mark.parametrize("cursor", ["*", "AAA", "_w"])
+@pytest.mark.parametrize("cursor", ["*", "abc", "AA", "ab cd"])
 def test_a_made_up_cursor_is_refused(shop: Served, cursor: str) -> None:
     answer = shop.client.get("/v1/items", params={"cursor": cursor})
-    if answer.status_code != 200:  # some made-up ones are the cursor of some id
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["code"] == "bad-cursor"
-    assert shop.client.get("/v1/items", params={"cursor": "*"}).status_code == 422
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "cursor"
 
 
 def test_a_deleted_or_sold_out_item_is_not_shown_from_the_next_request_on(shop: Served) -> None:

@@ -103,10 +103,13 @@ def take_one(sort: Sort, content: bytes, context: Context) -> Intake:
     Raises
     ------
     ValueError, RecursionError
-        When the body is no JSON at all.
+        When the body is no JSON at all; `msgspec.ValidationError` when it is no object.
     """
     tray = _Tray(sort)
-    tray.take(0, _loose(content), content)
+    row = _loose(content)
+    if not isinstance(row, Mapping):
+        raise msgspec.ValidationError(f"{_name(row)} is no JSON object.")
+    tray.take(0, row, content)
     return tray.judged(1, None, context)
 
 

@@ -56,11 +56,27 @@ def decode_body(content: bytes, kind: Any) -> Any:
         400 when it is no JSON, 422 naming the field when it is another JSON than asked for.
     """
     try:
-        return msgspec.json.decode(content, type=kind)
+        return _decode(content, kind)
     except msgspec.ValidationError as error:
         raise invalid(error, kind) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise no_json(error) from error
+
+
+def _decode(content: bytes, kind: Any) -> Any:
+    """Decode, taking 10.0 for 10 where a whole number is asked for, as JSON Schema does."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError:
+        return msgspec.convert(_whole(msgspec.json.decode(content)), kind)
+
+
+def _whole(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _whole(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_whole(value) for value in tree]
+    return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
 
 
 def decode_query(request: Request, kind: type[Query]) -> Query:

@@ -43,7 +43,7 @@ class Call:
     query
         An instance of the operation's `query` type.
     body
-        An instance of the operation's `body` type; the bytes themselves where it is `raw`.
+        An instance of the operation's `body` type; the bytes themselves where it takes rows.
     key, body_hash
         The `Idempotency-Key` (empty: none) and the hash that its answer is remembered with.
     """

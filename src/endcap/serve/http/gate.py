@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.serve.http.problems import on_bug
@@ -25,6 +26,7 @@ class Gate:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self.app = app
         self.runtime = runtime
+        self._templates: dict[Any, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,9 +58,15 @@ class Gate:
             finally:
                 self.runtime.metrics.requests.labels(
                     scope["method"] if scope["method"] in METHODS else "other",
-                    _template(scope),
+                    self._template(scope),
                     f"{(status or 500) // 100}xx",
                 ).observe(time.perf_counter() - began)
+
+    def _template(self, scope: Scope) -> str:
+        if not self._templates:
+            routes = [route for route in scope["app"].routes if isinstance(route, Route)]
+            self._templates = {route.endpoint: route.path_format for route in routes}
+        return self._templates.get(scope.get("endpoint"), "unmatched")
 
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -67,8 +75,3 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 def _request_id(scope: Scope) -> str:
     given = Headers(scope=scope).get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-
-
-def _template(scope: Scope) -> str:
-    route: Any = scope.get("route")
-    return getattr(route, "path_format", None) or getattr(route, "path", None) or "unmatched"

@@ -29,6 +29,7 @@ MEANING: Final = {
     503: "The store takes no writes now.",
     507: "No space is left; nothing was stored.",
 }
+APART: Final = "Anything else is not stored but kept in the quarantine, and the answer says why."
 REQUEST_ID: Final = {"description": "The id of this request.", "schema": {"type": "string"}}
 KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
@@ -61,7 +62,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
     kinds: list[Any] = [Problem]
     for operation in operations:
         kinds += [operation.query, *operation.answers.values()]
-        kinds += [operation.body] if operation.body else []
+        kinds += [kind for kind in (operation.body, operation.row) if kind]
     unique = list(dict.fromkeys(kinds))
     refs, schemas = msgspec.json.schema_components(unique, ref_template=REF)
     return dict(zip(unique, refs, strict=True)), schemas
@@ -80,15 +81,26 @@ def _describe(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
     }
     if operation.body:
         examples = {name: {"value": value} for name, value in operation.examples.items()}
-        schema = {"anyOf": [refs[operation.body], LOOSE]} if operation.raw else refs[operation.body]
         out["requestBody"] = {
             "required": True,
-            "content": {JSON: {"schema": schema, "examples": examples}},
+            "content": {JSON: {"schema": _body(operation, refs), "examples": examples}},
         }
     return out
 
 
-LOOSE: Final = {"type": "object"}
+def _body(operation: Operation, refs: dict[Any, Any]) -> Any:
+    """Return the schema of a body; that of rows says that what does not fit is kept apart."""
+    if operation.row is None:
+        return refs[operation.body]
+    if operation.row is operation.body:
+        return {"anyOf": [refs[operation.row], {"type": "object", "description": APART}]}
+    _, components = msgspec.json.schema_components([operation.body], ref_template=REF)
+    schema = components[operation.body.__name__]
+    name = next(
+        name for name, field in schema["properties"].items() if field.get("type") == "array"
+    )
+    schema["properties"][name]["items"] = {"anyOf": [refs[operation.row], {"description": APART}]}
+    return schema
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:

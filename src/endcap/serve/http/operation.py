@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,23 @@ from endcap.serve.http.bodies import decode_body, decode_query, read_body
 from endcap.serve.http.calls import JSON, Call, Handler
 from endcap.serve.http.idempotency import once
 from endcap.serve.runtime import Runtime
+
+
+class IdConvertor(Convertor[str]):
+    """An id in a path: it may hold slashes, but what follows it is not part of it."""
+
+    regex = r".+(?<!/similar)(?<!/history)"
+
+    def convert(self, value: str) -> str:
+        """Return the id."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the part of the path."""
+        return value
+
+
+register_url_convertor("id", IdConvertor())
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,8 +51,9 @@ class Operation:
         Type of the answer, by status.
     query, body
         msgspec types of the query string and of the JSON body (None: no body).
-    raw
-        Whether the handler decodes the body itself, where one bad part must not sink the rest.
+    row
+        Type of the rows in the body (or of the body, where it is a single one). A row may be
+        anything: what does not fit is kept apart, so the handler decodes the body itself.
     writes
         Whether it changes something: then it honours `Idempotency-Key`.
     errors
@@ -52,7 +71,7 @@ class Operation:
     answers: Mapping[int, Any]
     query: type[msgspec.Struct] = Nothing
     body: Any = None
-    raw: bool = False
+    row: type[msgspec.Struct] | None = None
     writes: bool = False
     errors: tuple[int, ...] = ()
     media_type: str = JSON
@@ -68,6 +87,6 @@ class Operation:
         content = b""
         if self.body is not None:
             content = await read_body(request, runtime.settings.serve.max_body_bytes)
-            call.body = content if self.raw else decode_body(content, self.body)
+            call.body = content if self.row else decode_body(content, self.body)
         answer = await (once(call, content, self.handler) if self.writes else self.handler(call))
         return answer.response()

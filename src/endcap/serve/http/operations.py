@@ -7,8 +7,9 @@ from endcap.serve.http.operation import Operation
 from endcap.serve.http.shapes import (
     AliasIn,
     Ask,
+    AskQuery,
     Deleted,
-    EventBatch,
+    EventsIn,
     HistoryPage,
     HistoryQuery,
     Item,
@@ -20,6 +21,7 @@ from endcap.serve.http.shapes import (
     ReceiptOut,
     SimilarQuery,
     SlateOut,
+    User,
     UsersIn,
     Version,
 )
@@ -59,19 +61,19 @@ OPERATIONS: Final = (
     Operation(
         "POST", "/v1/events", "postEvent", "events",
         "Store one event; the answer comes after it is safely on disk.",
-        events.post_event, {202: ReceiptOut}, body=EventIn, raw=True, writes=True,
+        events.post_event, {202: ReceiptOut}, body=EventIn, row=EventIn, writes=True,
         errors=BODY + WRITE, examples={"view": VIEW, "purchase": PURCHASE},
     ),
     Operation(
         "POST", "/v1/events/batch", "postEvents", "events",
         "Store up to 1,000 events; a bad one never sinks the others.",
-        events.post_events, {202: ReceiptOut}, body=EventBatch, raw=True, writes=True,
+        events.post_events, {202: ReceiptOut}, body=EventsIn, row=EventIn, writes=True,
         errors=BODY + WRITE, examples={"two events": {"events": [VIEW, PURCHASE]}},
     ),
     Operation(
         "GET", "/v1/recommendations", "getRecommendations", "recommendations",
         "Recommend to a shopper, known or not.",
-        recommendations.get_recommendations, {200: SlateOut}, query=Ask,
+        recommendations.get_recommendations, {200: SlateOut}, query=AskQuery,
     ),
     Operation(
         "POST", "/v1/recommendations", "postRecommendations", "recommendations",
@@ -80,18 +82,18 @@ OPERATIONS: Final = (
         examples={"a guest with a cart": {"visitor_id": "v-81", "context_items": ["22423"]}},
     ),
     Operation(
-        "GET", "/v1/items/{item_id:path}/similar", "getSimilarItems", "recommendations",
+        "GET", "/v1/items/{item_id:id}/similar", "getSimilarItems", "recommendations",
         "What goes with an item.",
         recommendations.get_similar, {200: SlateOut}, query=SimilarQuery,
     ),
     Operation(
         "PUT", "/v1/items", "putItems", "catalogue", "Insert or replace up to 1,000 items.",
-        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, raw=True, writes=True,
+        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, row=Item, writes=True,
         errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},
     ),
     Operation(
         "POST", "/v1/items", "postItems", "catalogue", "The same as PUT, for clients without it.",
-        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, raw=True, writes=True,
+        catalogue.put_items, {200: ReceiptOut}, body=ItemsIn, row=Item, writes=True,
         errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},
     ),
     Operation(
@@ -99,22 +101,22 @@ OPERATIONS: Final = (
         catalogue.get_items, {200: ItemPage}, query=PageQuery,
     ),
     Operation(
-        "GET", "/v1/items/{item_id:path}", "getItem", "catalogue", "One item.",
+        "GET", "/v1/items/{item_id:id}", "getItem", "catalogue", "One item.",
         catalogue.get_item, {200: Item}, errors=(404,),
     ),
     Operation(
-        "DELETE", "/v1/items/{item_id:path}", "deleteItem", "catalogue",
+        "DELETE", "/v1/items/{item_id:id}", "deleteItem", "catalogue",
         "Remove an item; it is not shown from the next request on.",
         catalogue.delete_item, {200: Deleted}, writes=True, errors=WRITE,
     ),
     Operation(
         "PUT", "/v1/users", "putUsers", "users", "Insert or replace up to 1,000 users.",
-        people.put_users, {200: ReceiptOut}, body=UsersIn, raw=True, writes=True,
+        people.put_users, {200: ReceiptOut}, body=UsersIn, row=User, writes=True,
         errors=BODY + WRITE,
         examples={"one user": {"users": [{"user_id": "12347", "attributes": {"tier": "gold"}}]}},
     ),
     Operation(
-        "GET", "/v1/users/{user_id:path}/history", "getUserHistory", "users",
+        "GET", "/v1/users/{user_id:id}/history", "getUserHistory", "users",
         "What a user did, newest first.",
         people.get_history, {200: HistoryPage}, query=HistoryQuery,
     ),

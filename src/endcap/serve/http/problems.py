@@ -9,7 +9,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Route
 
 from endcap.schema.errors import BusyError, EndcapError
 
@@ -133,11 +133,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """Return the methods of all routes of this path; the router names those of the first alone."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= route.methods or set()
-    return sorted(methods)
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    met = request.scope["endpoint"]
+    path = next(route.path for route in routes if route.endpoint == met)
+    return sorted({m for route in routes if route.path == path for m in route.methods or ()})
 
 
 def on_bug(request: Request, error: Exception) -> Response:

@@ -55,7 +55,8 @@ def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
     if slate.degraded:
         runtime.metrics.fallback.labels(slate.served_by).inc()
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
-    language = ask.lang or _language(call.request.headers.get("accept-language", ""))
+    accepted = call.request.headers.get("accept-language", "")
+    language = _language(accepted) if ask.lang == "auto" else ask.lang
     return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
 
 

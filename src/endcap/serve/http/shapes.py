@@ -5,13 +5,29 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from endcap.events.validate.cells import NO_LIVE_PERSON
 from endcap.serve.http.problems import Fault
 
 MAX_K: Final = 500
 MAX_LIST: Final = 1000
+MAX_QUERY_LIST: Final = 50
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
+Person = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=256,
+        pattern=r"^[^\x00]*\S[^\x00]*$",
+        description="An account or a browser; placeholders such as 'null' are refused.",
+        extra_json_schema={"not": {"enum": sorted(NO_LIVE_PERSON)}},
+    ),
+]
 Count = Annotated[int, Meta(ge=0)]
+Language = Annotated[
+    Literal["auto", "en", "zh"], Meta(description="Of `why`; auto follows Accept-Language.")
+]
+Rows = Annotated[list[Any], Meta(description="At most 1,000; more are answered with 413.")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIST)]
 
 
@@ -41,11 +57,11 @@ class Event(Struct, omit_defaults=True):
     properties: dict[str, Any] | None = None
 
 
-class EventBatch(Struct, omit_defaults=True):
-    """Up to 1,000 events; a bad one is kept apart with its reason and does not sink the others."""
+class EventsIn(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 events; `sent_at` is for those that do not say it themselves."""
 
-    events: list[Event]
-    sent_at: str | None = None
+    events: Rows
+    sent_at: str | int | float | None = None
 
 
 class ReceiptOut(Struct):
@@ -89,7 +105,7 @@ class Item(Struct, omit_defaults=True):
 class ItemsIn(Struct, forbid_unknown_fields=True):
     """Items to insert or replace."""
 
-    items: Annotated[list[Any], Meta(max_length=MAX_LIST)]
+    items: Rows
 
 
 class ItemPage(Struct):
@@ -110,7 +126,7 @@ class User(Struct, omit_defaults=True):
 class UsersIn(Struct, forbid_unknown_fields=True):
     """Users to insert or replace."""
 
-    users: Annotated[list[Any], Meta(max_length=MAX_LIST)]
+    users: Rows
 
 
 class Deleted(Struct):
@@ -138,15 +154,15 @@ class HistoryPage(Struct):
 class AliasIn(Struct, forbid_unknown_fields=True):
     """This visitor is this user."""
 
-    visitor_id: Id
-    user_id: Id
+    visitor_id: Person
+    user_id: Person
 
 
 class PageQuery(Struct, forbid_unknown_fields=True):
     """Which page."""
 
     limit: Limit = 100
-    cursor: str = ""
+    cursor: Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")] = ""
 
 
 class HistoryQuery(Struct, forbid_unknown_fields=True):
@@ -161,7 +177,7 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     user_id: Id | None = None
     visitor_id: Id | None = None
-    lang: Literal["en", "zh"] | None = None
+    lang: Language = "auto"
 
 
 class Ask(Struct, forbid_unknown_fields=True):
@@ -174,7 +190,14 @@ class Ask(Struct, forbid_unknown_fields=True):
     context_items: Annotated[list[Id], Meta(max_length=100)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_LIST)] = []
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    lang: Literal["en", "zh"] | None = None
+    lang: Language = "auto"
+
+
+class AskQuery(Ask):
+    """The same in a query string, which holds shorter lists."""
+
+    context_items: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
+    exclude: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
 
 
 class ReasonOut(Struct):

@@ -10,6 +10,7 @@ from endcap.evaluate import plots
 from endcap.evaluate.comparison import Comparison
 from endcap.evaluate.glossary import GLOSSARY
 from endcap.evaluate.judging import Result
+from endcap.evaluate.metrics import METRICS
 
 
 def render(comparison: Comparison) -> str:
@@ -24,6 +25,10 @@ def render(comparison: Comparison) -> str:
         c=comparison,
         rows=list(zip(comparison.results, comparison.against_best, strict=True)),
         glossary={name: GLOSSARY[name] for name in GLOSSARY if name in names},
+        tables={
+            "Accuracy": [name for name in METRICS if name in names],
+            "Beyond accuracy": [n for n in GLOSSARY if n in names and n not in METRICS],
+        },
         rated=[result for result in comparison.results if result.ratings],
         words=GLOSSARY,
         plots={

@@ -36,6 +36,7 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
+    "text.parse_math": False,
 }
 
 
@@ -98,7 +99,7 @@ def history_curves(comparison: Comparison) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         axes = figure.subplots()
-        _lines(axes, comparison, [result.by_history for result in comparison.results])
+        _lines(axes, comparison, [r.by_history for r in comparison.results], counted=True)
         axes.set_xlabel("items in the history (users in the band)")
         axes.set_ylabel(_title(comparison.metric))
         figure.legend(loc="outside right center")
@@ -113,7 +114,7 @@ def head_and_tail(comparison: Comparison) -> str:
         found, taken = figure.subplots(1, 2)
         _lines(found, comparison, [result.by_popularity for result in results])
         found.set_ylabel(f"recall@{comparison.ks[0]} of targets")
-        found.set_xlabel("popularity decile (targets in it)")
+        found.set_xlabel("popularity decile (10 sells most)")
         _lines(taken, comparison, [result.places_taken for result in results], labelled=False)
         taken.set_ylabel("share of recommended places")
         taken.set_xlabel("popularity decile (10 sells most)")
@@ -122,9 +123,14 @@ def head_and_tail(comparison: Comparison) -> str:
 
 
 def _lines(
-    axes: Axes, comparison: Comparison, rows: Sequence[Sequence[Band]], *, labelled: bool = True
+    axes: Axes,
+    comparison: Comparison,
+    rows: Sequence[Sequence[Band]],
+    *,
+    labelled: bool = True,
+    counted: bool = False,
 ) -> None:
-    kept = [at for at, band in enumerate(rows[0]) if any(row[at].n for row in rows)]
+    kept = [at for at in range(len(rows[0])) if any(row[at].n for row in rows)]
     for place, (result, row) in enumerate(zip(comparison.results, rows, strict=True)):
         axes.plot(
             range(len(kept)),
@@ -134,10 +140,8 @@ def _lines(
             markersize=5,
             **_look(place),
         )
-    ticks = [
-        f"{rows[0][at].label}\n({rows[0][at].n:,})" if labelled else rows[0][at].label
-        for at in kept
-    ]
+    bands = [rows[0][at] for at in kept]
+    ticks = [f"{band.label}\n({band.n:,})" if counted else band.label for band in bands]
     axes.set_xticks(range(len(kept)), ticks, fontsize=8)
     axes.set_ylim(bottom=0)
 

@@ -1,7 +1,8 @@
 """The contracts of the `learn` stage: a frozen `Spec` fits a `Dataset` into a `Model`."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -51,6 +52,9 @@ class Spec(Strict, ABC):
     Stability: implementer.
     """
 
+    contract_skips: ClassVar[Mapping[str, str]] = {}
+    """Checks of `endcap.testing.contracts.models` that this model cannot pass: name to reason."""
+
     @abstractmethod
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "Model":
         """Learn from `data`. Same data, same seed: same model, bit for bit."""
@@ -99,10 +103,36 @@ class Model(ABC):
             out[span] = dense[candidates.query_of[span] - start, candidates.items[span]]
         return out
 
-    def similar(self, items: npt.ArrayLike, k: int) -> Candidates:
-        """Return at most k items like each of the given item rows, itself left out."""
+    def similar(
+        self,
+        items: npt.ArrayLike,
+        k: int,
+        *,
+        exclude: npt.ArrayLike = (),
+        allowed: npt.ArrayLike | None = None,
+    ) -> Candidates:
+        """Return at most k items like each of the given item rows, itself left out.
+
+        Parameters
+        ----------
+        items
+            Item rows; -1 (unknown) is answered as an empty history is.
+        k
+            At most this many.
+        exclude
+            Item rows that must not come for any of `items`.
+        allowed
+            The only item rows that may come; None allows all.
+        """
         rows = np.asarray(items, dtype=np.int32)
-        return self.retrieve(Queries.of_histories(rows[:, None]).excluding_history(), k)
+        banned = np.asarray(exclude, dtype=np.int32)
+        queries = replace(
+            Queries.of_histories(rows[:, None]),
+            exclude=np.tile(banned, len(rows)),
+            exclude_indptr=np.arange(len(rows) + 1, dtype=np.int64) * len(banned),
+            allowed=None if allowed is None else np.asarray(allowed, dtype=np.int32),
+        )
+        return self.retrieve(queries.excluding_history(), k)
 
     def contributions(
         self, query: Queries, items: npt.NDArray[np.int32]

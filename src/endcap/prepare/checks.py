@@ -90,7 +90,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def judge(events: ir.Table, limits: Limits) -> ir.Table:
-    """Turn the flags into `reason`: the place in `RULES` of the first rule that matches, or null."""
+    """Turn the flags into `reason`: the place in `RULES` of the first rule that holds, or null."""
     first, *rest = [
         (rule.matches(events, limits).fill_null(False), ibis.literal(n, "int8"))
         for n, rule in enumerate(RULES)

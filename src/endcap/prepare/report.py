@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Step:
     name: str
     why: str
     removed: int
-    notes: Mapping[str, int | float] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -111,9 +112,15 @@ class PrepareReport:
         table.add_column("rows", justify="right")
         table.add_column("left", justify="right")
         table.add_row("read", "", "", f"{self.rows_in:,}")
-        for step, left in self._walk():
+        for step, left in self.walk():
             table.add_row(step.name, step.why + _notes(step), f"-{step.removed:,}", f"{left:,}")
         return Group(table, Text(self.summary))
+
+    def write_html(self, path: Path) -> None:
+        """Write a page with plots that needs nothing else."""
+        from endcap.prepare.page import render  # Matplotlib takes half a second to import
+
+        path.write_text(render(self), encoding="utf-8")
 
     @property
     def summary(self) -> str:
@@ -124,7 +131,8 @@ class PrepareReport:
             f"data set {self.fingerprint}"
         )
 
-    def _walk(self) -> Iterator[tuple[Step, int]]:
+    def walk(self) -> Iterator[tuple[Step, int]]:
+        """Yield each step that has something to say, and how many rows are left after it."""
         left = self.rows_in
         for step in self.steps:
             left -= step.removed
@@ -133,12 +141,8 @@ class PrepareReport:
 
 
 def _notes(step: Step) -> str:
-    said = ", ".join(f"{name} {_number(value)}" for name, value in step.notes.items())
+    said = ", ".join(f"{name} {value:,}" for name, value in step.notes.items())
     return f" ({said})" if said else ""
-
-
-def _number(value: int | float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
 def _plain(value: Any) -> Any:

@@ -150,7 +150,7 @@ class Cleaner:
                 "kind": kinds[row["kind"]],
                 "time": moment(row["time"]),
                 "quantity": row["quantity"],
-                "price": row["price"],
+                "price": None if row["price"] is None else round(row["price"], 4),
             }
             for row in self.engine.rows(named.order_by(order))
         )

@@ -1,7 +1,7 @@
-"""Install the libraries to compare with: ``python -m benchmarks.peers.installing [main …]``.
+"""Install the libraries to compare with: ``python -m benchmarks.peers.installing [LIST …]``.
 
-Each list of ``requirements/`` goes into an environment of its own below ``.bench-venv``, because
-what they need does not fit together, nor with Endcap.
+Lists are main (the default), rectools and lenskit. Each goes into an environment of its own,
+because what they need fits neither together nor with Endcap.
 """
 
 import subprocess
@@ -10,8 +10,9 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-LISTS = Path(__file__).with_name("requirements")
-HOME = Path(__file__).parents[2] / ".bench-venv"
+HERE = Path(__file__).parent
+HOME = HERE.parents[1] / ".bench-venv"
+LISTS = {"main": "", "rectools": "-rectools", "lenskit": "-lenskit"}
 
 
 def place(name: str) -> Path:
@@ -26,9 +27,10 @@ def install(names: Sequence[str]) -> None:
         if not (folder / "bin" / "python").exists():
             venv.create(folder, with_pip=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", str(LISTS / f"{name}.txt")], check=True)
+        wanted = HERE / f"requirements{LISTS[name]}.txt"
+        subprocess.run([*pip, "-r", str(wanted)], check=True)
         print(f"{name}: {folder}")
 
 
 if __name__ == "__main__":
-    install(sys.argv[1:] or sorted(path.stem for path in LISTS.glob("*.txt")))
+    install(sys.argv[1:] or ["main"])

@@ -1,5 +1,7 @@
 """The kernel of `features.text`: count hashed words and n-grams of many texts in one pass."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -11,7 +13,7 @@ _MIX_A = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_B = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
 _BORDER = np.uint64(0x20)
-_BLOCK = 4096  # texts counted before their rows are copied out of the roomy buffers
+_BLOCK = 1 << 20  # signs counted before the rows are copied out of the roomy buffers
 
 Codes = npt.NDArray[np.uint32]
 Classes = npt.NDArray[np.uint8]
@@ -56,8 +58,8 @@ def count_features(  # noqa: PLR0917
     indptr = np.zeros(len(starts), np.int64)
     parts_i: list[npt.NDArray[np.int32]] = []
     parts_c: list[npt.NDArray[np.float32]] = []
-    for text in range(0, len(starts) - 1, _BLOCK):
-        stop = min(text + _BLOCK, len(starts) - 1)
+    cuts = np.searchsorted(starts, np.arange(0, len(codes), _BLOCK))
+    for text, stop in pairwise(np.unique(np.append(cuts, len(starts) - 1)).tolist()):
         size = int(starts[stop] - starts[text]) + 2 * (stop - text)
         indices = np.empty(size * per_sign, np.int32)
         counts = np.empty(len(indices), np.float32)

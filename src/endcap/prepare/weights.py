@@ -51,7 +51,7 @@ def weigh(
     -------
     float32 (n,). Falls with age, rises with the weight of the kind.
     """
-    moment = _microseconds(now) if isinstance(now, datetime) else now
+    moment = microseconds(now) if isinstance(now, datetime) else now
     age = (np.asarray(moment, np.int64) - np.asarray(times, np.int64)) / DAY_US
     halvings = np.clip(age / half_life_days, 0.0, OLDEST_HALF_LIVES)
     return (_base(kinds, table) * np.exp2(-halvings)).astype(np.float32)
@@ -69,5 +69,8 @@ def _base(kinds: Kinds, table: Mapping[str, float]) -> npt.NDArray[np.float64]:
     return np.asarray(weights[code.to_numpy(zero_copy_only=False)])
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: int | datetime) -> int:
+    """Return a moment as UTC microseconds; a datetime must know its zone."""
+    if not isinstance(moment, datetime):
+        return moment
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -26,7 +26,7 @@ def synthetic(rows: int, seed: int) -> list[pa.Table]:
     """Draw power-law events of a shop that never sleeps, a million rows at a time.
 
     Shoppers come in visits; 1 % of the events arrive twice, 0.5 % have no actor, 0.1 % a broken
-    clock, and one in 20,000 shoppers is a machine that looks at everything.
+    clock, and 0.2 % come from ten machines that look at something each second.
     """
     rng = np.random.default_rng(seed)
     users, items = max(rows // 50, 10), max(min(ITEMS, rows // 200), 10)
@@ -49,8 +49,9 @@ def _block(rng, n, user_cdf, item_cdf, names_u, names_i) -> pa.Table:
     when = START_US + begin + (rng.exponential(120e6, n)).astype(np.int64)
     item = np.searchsorted(item_cdf, rng.random(n))
     kind = rng.choice(len(KINDS), n, p=SHARES)
-    machine = user % 20_000 == 7
-    when = np.where(machine, START_US + (np.arange(n) * 200_000) % (30 * DAY_US), when)
+    machine = rng.random(n) < 0.002
+    user = np.where(machine, np.arange(n) % 10, user)
+    when = np.where(machine, begin[0] + START_US + np.cumsum(machine) * 100_000, when)
     item = np.where(machine, rng.integers(0, len(names_i), n), item)
     kind = np.where(machine, 0, kind)
     twice = rng.random(n) < 0.01

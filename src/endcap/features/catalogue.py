@@ -44,7 +44,8 @@ def departments(items: pa.Table) -> Encoded:
 def prices(items: pa.Table) -> npt.NDArray[np.float64]:
     """Return float64 (n,): what a shopper pays, the sale price where there is one; NaN unknown."""
     paid = pc.coalesce(items["sale_price"], items["price"]).cast(pa.float64())
-    return np.round(pc.fill_null(paid, float("nan")).to_numpy(), 4)  # decimals of money
+    known = np.asarray(pc.fill_null(paid, float("nan")).to_numpy(), np.float64)
+    return np.round(known, 4)  # money has four decimals at most
 
 
 def price_buckets(

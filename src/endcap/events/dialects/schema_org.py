@@ -64,7 +64,10 @@ class SchemaOrg:
 
 
 def _typed(tree: Mapping[str, Any]) -> bool:
-    return ("@type" in tree and "@context" in tree) or bool(_types(tree) & _PRODUCTS)
+    """Tell a product of its own from the mere mention of one inside another."""
+    return "@type" in tree and (
+        "@context" in tree or bool("name" in tree and _types(tree) & _PRODUCTS)
+    )
 
 
 def _scripts(source: Source) -> Iterator[Piece]:

@@ -16,15 +16,17 @@ Durability = Literal["full", "normal", "off"]
 """``full`` fsyncs every commit. The others exist so that tests can show what they lose."""
 
 _CACHE_KIB: Final = 65_536
-_WAL_LIMIT_BYTES: Final = 64 << 20
+_WAL_LIMIT_BYTES: Final = 128 << 20
 _STATEMENTS: Final = 256
 
 
-def connect(path: Path, durability: Durability = "full") -> sqlite3.Connection:
+def connect(
+    path: Path, durability: Durability = "full", busy_seconds: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """Open a connection that starts no transaction and no checkpoint by itself."""
     connection = sqlite3.connect(
         path,
-        timeout=BUSY_SECONDS,
+        timeout=busy_seconds,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_STATEMENTS,
@@ -66,7 +68,13 @@ class Readers:
 
     @contextmanager
     def lend(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that cannot write."""
+        """Lend a connection that cannot write.
+
+        Raises
+        ------
+        StoreError
+            When reading fails, or the store is closed.
+        """
         if self._closed:
             raise StoreError(f"{self._path.parent} is closed.")
         try:
@@ -76,6 +84,8 @@ class Readers:
             connection.execute("PRAGMA query_only=1")
         try:
             yield connection
+        except sqlite3.Error as error:
+            raise StoreError(f"Reading {self._path} failed: {error}.") from error
         finally:
             self._give_back(connection)
 

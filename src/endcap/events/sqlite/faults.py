@@ -5,7 +5,13 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreReadOnlyError
+from endcap.schema.errors import (
+    BusyError,
+    DataError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
 
 SPARE_BYTES: Final = 1 << 20
 """Below this much free space a failed write is a full disk; above it, writing may go on."""
@@ -41,6 +47,15 @@ def meaning(error: sqlite3.Error, folder: Path) -> StoreError | None:
             hint="Nothing of the batch was acknowledged; reopen the store to have it checked.",
         )
     return None
+
+
+def explained(error: Exception) -> Exception:
+    """Return a fault of one work as an error of ours, where it came from SQLite."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    mine = DataError(f"The store cannot keep these rows: {error}.")
+    mine.__cause__ = error
+    return mine
 
 
 def crowded(folder: Path) -> bool:

@@ -11,7 +11,7 @@ REVISIONS: Final = ("0001",)
 """Every revision this version knows, oldest first (a test compares them with the scripts)."""
 
 
-def upgrade(path: Path) -> None:
+def upgrade(path: Path, busy_seconds: float = engine.BUSY_SECONDS) -> None:
     """Create or upgrade the database; a process killed half-way leaves what was there before.
 
     The caller holds the write turn, so that two processes opening at once do not both migrate.
@@ -19,9 +19,10 @@ def upgrade(path: Path) -> None:
     Raises
     ------
     StoreError
-        When the file is of a newer version, or no database at all. It is left as it was.
+        When the file is of a newer version, no database at all, or cannot be written. It is left
+        as it was.
     """
-    revision = _revision(path)
+    revision = _revision(path, busy_seconds)
     if revision == REVISIONS[-1]:
         return
     if revision and revision not in REVISIONS:
@@ -30,13 +31,13 @@ def upgrade(path: Path) -> None:
             f"({REVISIONS[-1]!r}).",
             hint="Install the version that wrote it; nothing was changed.",
         )
-    _run_alembic(path)
+    _run_alembic(path, busy_seconds)
 
 
-def _revision(path: Path) -> str:
+def _revision(path: Path, busy_seconds: float) -> str:
     if not path.exists():
         return ""
-    connection = sqlite3.connect(path, timeout=engine.BUSY_SECONDS)
+    connection = sqlite3.connect(path, timeout=busy_seconds)
     try:
         named = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
         if not named.fetchone():
@@ -49,7 +50,7 @@ def _revision(path: Path) -> str:
         connection.close()
 
 
-def _run_alembic(path: Path) -> None:
+def _run_alembic(path: Path, busy_seconds: float) -> None:
     """Run all missing steps and their bookkeeping in one transaction.
 
     Imported here, because nearly every start finds the schema current and needs none of it.
@@ -58,16 +59,19 @@ def _run_alembic(path: Path) -> None:
     from alembic import command
     from alembic.config import Config
 
-    connection = engine.connect(path)
-    engine.make_wal(connection, path)
+    connection = engine.connect(path, busy_seconds=busy_seconds)
     gate = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
     # The driver would commit before each DDL statement by itself; our own BEGIN keeps it whole.
     sa.event.listen(gate, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
     config = Config()
     config.set_main_option("script_location", "endcap.events.sqlite:migrations")
     try:
+        engine.make_wal(connection, path)
         with gate.begin() as bound:
             config.attributes["connection"] = bound
             command.upgrade(config, "head")
+    except (sqlite3.Error, sa.exc.DBAPIError) as error:
+        raise StoreError(f"{path} cannot be brought to the current schema: {error}.") from error
     finally:
         gate.dispose()
+        connection.close()

@@ -10,7 +10,7 @@ from endcap.events.sqlite import counters, faults
 from endcap.events.sqlite.answers import Answers
 from endcap.events.sqlite.catalogue import SQLiteCatalogue
 from endcap.events.sqlite.committer import Committer
-from endcap.events.sqlite.engine import Durability, Readers
+from endcap.events.sqlite.engine import BUSY_SECONDS, Durability, Readers
 from endcap.events.sqlite.log import SQLiteEventLog
 from endcap.events.sqlite.quarantine import SQLiteQuarantine
 from endcap.events.sqlite.writer import Writer
@@ -31,6 +31,8 @@ class SQLiteStore:
         Where, and how many rows may wait for their commit.
     durability
         ``"full"``: what is acknowledged has been fsynced. Tests use less to see what it costs.
+    busy_seconds
+        How long to wait for another process that writes.
     clock
         Seconds since 1970, for the age of remembered answers.
 
@@ -50,9 +52,10 @@ class SQLiteStore:
         settings: StoreSettings,
         *,
         durability: Durability = "full",
+        busy_seconds: float = BUSY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._writer = Writer(settings.folder, durability)
+        self._writer = Writer(settings.folder, durability, busy_seconds)
         self._readers = Readers(self._writer.path)
         self._committer = Committer(self._writer, limit=settings.queue_events)
         self._answers = Answers(self._readers, clock)

@@ -9,11 +9,11 @@ locks with their process, however it dies.
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from endcap.schema.errors import BusyError
+from endcap.schema.errors import BusyError, StoreError
 
 if sys.platform == "win32":  # pragma: no cover - SQLite's own lock still keeps writers apart
 
@@ -49,12 +49,19 @@ class WriteTurn:
         Where the two lock files lie.
     timeout
         Seconds to wait before giving up.
+
+    Raises
+    ------
+    StoreError
+        When the folder takes no files.
     """
 
     def __init__(self, folder: Path, *, timeout: float) -> None:
         self._timeout = timeout
-        self._place = (folder / "events.place.lock").open("ab")
-        self._pen = (folder / "events.pen.lock").open("ab")
+        with ExitStack() as files:
+            self._place = files.enter_context(_lock_file(folder / "events.place.lock"))
+            self._pen = files.enter_context(_lock_file(folder / "events.pen.lock"))
+            self._files = files.pop_all()
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -78,8 +85,7 @@ class WriteTurn:
 
     def close(self) -> None:
         """Let go of the lock files."""
-        self._place.close()
-        self._pen.close()
+        self._files.close()
 
     def _lock(self, file: IO[bytes], deadline: float) -> None:
         while not _try_lock(file):
@@ -89,3 +95,10 @@ class WriteTurn:
                     hint="Nothing was stored; try again.",
                 )
             time.sleep(POLL_SECONDS)
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from error

@@ -11,8 +11,8 @@ from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreRea
 
 Work = Callable[[sqlite3.Connection], Any]
 
-CHECKPOINT_ROWS: Final = 20_000
-CHECKPOINT_COMMITS: Final = 500
+CHECKPOINT_ROWS: Final = 100_000
+CHECKPOINT_COMMITS: Final = 2_000
 STUBBORN_PAGES: Final = 65_536
 """A log longer than this (256 MiB) waits for readers to finish, so that it can start over."""
 
@@ -26,6 +26,8 @@ class Writer:
         Made where it does not exist; the database in it is created or upgraded.
     durability
         ``"full"`` in production.
+    busy_seconds
+        How long to wait for another process that writes.
 
     Raises
     ------
@@ -33,17 +35,22 @@ class Writer:
         When the database is damaged, of a newer version, or on an unsuitable file system.
     """
 
-    def __init__(self, folder: Path, durability: engine.Durability = "full") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        durability: engine.Durability = "full",
+        busy_seconds: float = engine.BUSY_SECONDS,
+    ) -> None:
         engine.make_folder(folder)
         self.folder = folder
         self.path = folder / engine.FILE_NAME
         self.failure = ""
         self.full = False
         self._suspect = folder / "events.suspect"
-        self._turn = WriteTurn(folder, timeout=engine.BUSY_SECONDS)
+        self._turn = WriteTurn(folder, timeout=busy_seconds)
         self._rows = self._commits = 0
         try:
-            self._connection = self._open(durability)
+            self._connection = self._open(durability, busy_seconds)
         except BaseException:
             self._turn.close()
             raise
@@ -60,7 +67,7 @@ class Writer:
             return [error] * len(works)
         except Exception as error:
             if len(works) == 1:
-                return [error]
+                return [faults.explained(error)]
             return [outcome for work in works for outcome in self.commit([work])]
 
     def tidy(self) -> None:
@@ -80,22 +87,32 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection; the last one of all processes empties the write-ahead log."""
-        with self._turn.take():
-            self._connection.close()
+        try:
+            with self._turn.take():
+                self._connection.close()
+        except BusyError:
+            self._connection.close()  # the log stays for whoever has the pen
         self._turn.close()
 
-    def _open(self, durability: engine.Durability) -> sqlite3.Connection:
+    def _open(self, durability: engine.Durability, busy_seconds: float) -> sqlite3.Connection:
         with self._turn.take():
-            migrate.upgrade(self.path)
-            connection = engine.connect(self.path, durability)
-            if self._suspect.exists():
-                self._examine(connection)
+            migrate.upgrade(self.path, busy_seconds)
+            connection = engine.connect(self.path, durability, busy_seconds)
+            try:
+                if self._suspect.exists():
+                    self._examine(connection)
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     def _examine(self, connection: sqlite3.Connection) -> None:
-        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        """Read everything, because the last process saw the disk fail."""
+        try:
+            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        except sqlite3.Error as error:
+            verdict = str(error)
         if verdict != "ok":
-            connection.close()
             raise StoreError(
                 f"{self.path} is damaged: {verdict}.", hint="Restore it from a backup."
             )

@@ -1,0 +1,165 @@
+"""Reasons: exact against deleting the evidence, bounded, and put into words."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recommend_worlds import NOW, MemoryState, artefact, catalogue_of, micros
+
+from endcap.models.base import Answers, Model
+from endcap.models.queries import Queries
+from endcap.prepare.dataset import Dataset
+from endcap.recommend.blend import blend
+from endcap.recommend.evidence import Moment
+from endcap.recommend.explain import explain
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Reason, Request
+from endcap.recommend.state import History
+from endcap.recommend.weighing import Weighing
+
+ITEMS = [f"i{i:02}" for i in range(13)]
+T = micros(NOW)
+WEIGHTS = {"ease": 0.6, "item-knn": 0.4}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Models of random tastes, so that evidence speaks for and against."""
+    rng = np.random.default_rng(11)
+    pairs = [(u, i) for u in range(31) for i in range(13) if rng.random() < 0.4]
+    return artefact(Dataset.of([f"u{u}" for u, _ in pairs], [ITEMS[i] for _, i in pairs]))
+
+
+def evidence_of(model, item_ids, kinds=None, context=()):
+    kinds = kinds or ["purchase"] * len(item_ids)
+    rows = [
+        (i, kind, T + n, float("nan"))
+        for n, (i, kind) in enumerate(zip(item_ids, kinds, strict=True))
+    ]
+    moment = Moment.of(History.of(rows), context, T + 99, model.items)
+    return moment.evidence("history", 30, Weighing(T))
+
+
+def score(model, name, item_ids, row):
+    return float(
+        np.nan_to_num(model.models[name].scores(evidence_of(model, item_ids).query))[0, row]
+    )
+
+
+histories = st.lists(st.sampled_from(ITEMS), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=12)
+@given(histories)
+def test_a_share_is_what_the_score_loses_when_the_evidence_is_deleted(model, history):
+    evidence = evidence_of(model, history)
+    answer = blend(model.models, WEIGHTS, evidence.query, candidates=13, k=13)
+    reasons = explain(model.models, answer, evidence, otherwise="none", top=99)
+    for row, told in zip(answer.items, reasons, strict=True):
+        loss = {
+            past: sum(
+                scale
+                * (
+                    score(model, name, history, row)
+                    - score(model, name, [i for i in history if i != past], row)
+                )
+                for name, scale in answer.scales.items()
+            )
+            for past in set(history)
+        }
+        speaks_for = sum(value for value in loss.values() if value > 0)
+        for reason in told:
+            assert reason.share == pytest.approx(loss[reason.item_id] / speaks_for, abs=1e-4)
+        if all(value >= 0 for value in loss.values()):
+            whole = sum(s * score(model, n, history, row) for n, s in answer.scales.items())
+            assert speaks_for == pytest.approx(whole, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(histories, st.sampled_from([("ease",), ("ease", "ials"), ("item-knn", "popular")]))
+def test_shares_are_bounded_whatever_is_blended(model, history, names):
+    state = MemoryState(catalogue_of(ITEMS))
+    for item_id in history:
+        state.add("ann", item_id)
+    evidence = evidence_of(model, history)
+    answer = blend(model.models, dict.fromkeys(names, 1.0), evidence.query, candidates=13, k=13)
+    for told in explain(model.models, answer, evidence, otherwise="history"):
+        shares = [reason.share for reason in told if reason.item_id]
+        assert len(told) <= 3
+        assert sum(shares) <= 1 + 1e-6
+        assert all(share > 0 for share in shares)
+        assert shares == sorted(shares, reverse=True)
+
+
+def test_a_model_that_does_not_explain_takes_its_part_of_the_share(model):
+    evidence = evidence_of(model, ["i00", "i05", "i07"])
+    alone = blend(model.models, {"item-knn": 1}, evidence.query, candidates=13, k=1)
+    mixed = blend(model.models, {"item-knn": 1, "popular": 1}, evidence.query, candidates=13, k=13)
+    whole = explain(model.models, alone, evidence, otherwise="")[0]
+    assert sum(r.share for r in whole) == pytest.approx(1, abs=1e-5)
+    place = mixed.items.tolist().index(alone.items[0])
+    parts = dict(zip(mixed.scales, mixed.parts[:, place], strict=True))
+    part = explain(model.models, mixed, evidence, otherwise="")[place]
+    expected = parts["item-knn"] / (parts["item-knn"] + parts["popular"])
+    assert sum(r.share for r in part) == pytest.approx(expected, abs=1e-5)
+
+
+def test_events_on_one_item_make_one_reason_named_by_the_weightiest(model):
+    evidence = evidence_of(model, ["i03", "i03", "i03"], ["view", "cart", "view"])
+    answer = blend(model.models, {"item-knn": 1}, evidence.query, candidates=13, k=2)
+    told = explain(model.models, answer, evidence, otherwise="")[0]
+    assert [(r.kind, r.item_id, r.event) for r in told] == [("history", "i03", "cart")]
+
+
+def test_a_context_item_is_a_similar_item(model):
+    evidence = evidence_of(model, ["i03"], context=("i05",))
+    answer = blend(model.models, {"item-knn": 1}, evidence.query, candidates=13, k=9)
+    kinds = {
+        r.item_id: r.kind
+        for told in explain(model.models, answer, evidence, otherwise="")
+        for r in told
+    }
+    assert kinds == {"i03": "history", "i05": "similar"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Resembling(Model):
+    """Explains like a model that knows what items are like."""
+
+    answers = Answers(warm_items=True, explains=True)
+
+    def scores(self, queries: Queries):
+        return np.ones((len(queries), len(self.items)), np.float32)
+
+    def contributions(self, query, items):
+        return np.full((len(items), len(query.items)), 1 / len(query.items), np.float32)
+
+
+def test_resemblance_is_said_to_be_that(model):
+    alike = {"alike": Resembling(model.models["popular"].spec, model.users, model.items)}
+    evidence = evidence_of(model, ["i03"])
+    answer = blend(alike, {"alike": 1}, evidence.query, candidates=3, k=1)
+    assert explain(alike, answer, evidence, otherwise="")[0] == (
+        Reason("content", "i03", 1.0, "purchase"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Mute(Resembling):
+    def contributions(self, query, items):
+        raise ZeroDivisionError
+
+
+def test_an_item_without_its_reason_is_better_than_no_item(model):
+    mute = {"mute": Mute(model.models["popular"].spec, model.users, model.items)}
+    state = MemoryState(catalogue_of(ITEMS))
+    state.add("ann", "i01")
+    changed = dataclasses.replace(
+        model, models={**model.models, "ease": mute["mute"], "item-knn": mute["mute"]}
+    )
+    slate = Recommender(changed).recommend([Request(user_id="ann", k=2)], state)[0]
+    assert [[(r.kind, r.item_id) for r in item.reasons] for item in slate.items] == [
+        [("history", None)]
+    ] * 2

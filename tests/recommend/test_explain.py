@@ -42,9 +42,11 @@ def evidence_of(model, item_ids, kinds=None, context=()):
     return moment.evidence("history", 30, Weighing(T))
 
 
-def score(model, name, item_ids, row):
-    return float(
-        np.nan_to_num(model.models[name].scores(evidence_of(model, item_ids).query))[0, row]
+def blended(model, scales, item_ids):
+    """The score of every item in the blend, as far as the models can say."""
+    query = evidence_of(model, item_ids).query
+    return sum(
+        scale * np.nan_to_num(model.models[name].scores(query)[0]) for name, scale in scales.items()
     )
 
 
@@ -57,24 +59,19 @@ def test_a_share_is_what_the_score_loses_when_the_evidence_is_deleted(model, his
     evidence = evidence_of(model, history)
     answer = blend(model.models, WEIGHTS, evidence.query, candidates=13, k=13)
     reasons = explain(model.models, answer, evidence, otherwise="none", top=99)
+    whole = blended(model, answer.scales, history)
+    loss = {
+        past: whole - blended(model, answer.scales, [i for i in history if i != past])
+        for past in set(history)
+    }
     for row, told in zip(answer.items, reasons, strict=True):
-        loss = {
-            past: sum(
-                scale
-                * (
-                    score(model, name, history, row)
-                    - score(model, name, [i for i in history if i != past], row)
-                )
-                for name, scale in answer.scales.items()
-            )
-            for past in set(history)
-        }
-        speaks_for = sum(value for value in loss.values() if value > 0)
+        speaks_for = sum(max(0, lost[row]) for lost in loss.values())
+        assert told[0].item_id is not None
         for reason in told:
-            assert reason.share == pytest.approx(loss[reason.item_id] / speaks_for, abs=1e-4)
-        if all(value >= 0 for value in loss.values()):
-            whole = sum(s * score(model, n, history, row) for n, s in answer.scales.items())
-            assert speaks_for == pytest.approx(whole, abs=1e-4)
+            expected = loss[reason.item_id][row] / speaks_for
+            assert reason.share == pytest.approx(expected, abs=1e-4)
+        if all(lost[row] >= 0 for lost in loss.values()):
+            assert speaks_for == pytest.approx(whole[row], abs=1e-4)
 
 
 @settings(deadline=None, max_examples=40)

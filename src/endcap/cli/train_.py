@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from endcap.events.opening import open_store
-from endcap.prepare.run import prepare_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
 from endcap.recommend.recipe import DEFAULT, load_recipe, recipe_names
-from endcap.recommend.training import train as fit_and_publish
+from endcap.recommend.training import train_store
 from endcap.schema.progress import Progress as Told
 from endcap.schema.settings import load_settings
 from endcap.serve.logs import configure_logs
@@ -65,19 +65,9 @@ def train(  # noqa: PLR0917
         typer.echo(rollback(place))
         return
     chosen = load_recipe(recipe)
-    with _bars(quiet=as_json) as bars:
-        store = open_store(settings.store)
-        try:
-            data = prepare_store(store, settings, progress=_teller(bars, "prepare")).dataset
-        finally:
-            store.close()
-        artefact = fit_and_publish(
-            data,
-            chosen,
-            place,
-            seed=seed,
-            settings=settings,
-            progress=lambda name: _teller(bars, name),
+    with _bars(quiet=as_json) as bars, closing(open_store(settings.store)) as store:
+        artefact = train_store(
+            store, chosen, settings, seed=seed, progress=lambda name: _teller(bars, name)
         )
     _print(artefact, next(line for line in listing(place) if line.id == artefact.id), as_json)
 

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import structlog
 
 from endcap import __version__
+from endcap.events.store import Store
 from endcap.models.base import Model
 from endcap.prepare.dataset import Dataset
+from endcap.prepare.run import prepare_store
 from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.weighing import Weighing
@@ -20,6 +22,7 @@ from endcap.schema.errors import DataError
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import Settings
 
+NOTHING: Final = "There is nothing to learn from: no event carries a preference."
 log = structlog.get_logger(__name__)
 
 
@@ -62,10 +65,7 @@ def fit(
         When there are no interactions to learn from.
     """
     if not data.interactions.num_rows:
-        raise DataError(
-            "There is nothing to learn from: no event carries a preference.",
-            hint="Import events first (endcap import), or see what prepare removed.",
-        )
+        raise DataError(NOTHING, hint="See what was removed and why: endcap prepare.")
     models: dict[str, Model] = {}
     seconds: dict[str, float] = {}
     for name, spec in recipe.specs(len(data.items)).items():
@@ -131,3 +131,30 @@ def train(
         artefact = promote(folder, name)
         prune(folder)
     return artefact
+
+
+def train_store(
+    store: Store,
+    recipe: Recipe,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Artefact:
+    """Prepare all that a store holds and `train` on it, into ``settings.store.folder``.
+
+    Parameters
+    ----------
+    progress
+        Given ``"prepare"`` or a model's name, returns who is told how far that is.
+
+    Raises
+    ------
+    BusyError, DataError, ArtefactError
+        As `train` does.
+    """
+    if not store.log.count():
+        raise DataError(NOTHING, hint="Import events first: endcap import PATH.")
+    data = prepare_store(store, settings, progress=progress("prepare")).dataset
+    folder = settings.store.folder
+    return train(data, recipe, folder, seed=seed, settings=settings, progress=progress)

@@ -6,6 +6,7 @@ import msgspec
 
 from endcap.events.store import Receipt
 from endcap.events.validate import RowError
+from endcap.events.validate.quarantine import printable
 from endcap.serve.http.bodies import invalid, no_json
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.problems import ApiError, Fault
@@ -65,4 +66,5 @@ def receipt_answer(status: int, intake: Intake, stored: Receipt) -> Answer:
 
 
 def _fault(error: RowError) -> Fault:
-    return Fault(error.message, error.reason, error.field or None, error.index, error.event_id)
+    event_id = None if error.event_id is None else printable(error.event_id)
+    return Fault(error.message, error.reason, error.field or None, error.index, event_id)

@@ -1,6 +1,6 @@
 """Install the libraries to compare with: ``python -m benchmarks.peers.installing [LIST …]``.
 
-Lists are main (the default), rectools, lenskit and surprise. Each goes into an environment of its own,
+Lists are main (the default), rectools and lenskit. Each goes into an environment of its own,
 because what they need fits neither together nor with Endcap.
 """
 
@@ -12,12 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HOME = HERE.parents[1] / ".bench-venv"
-LISTS = {
-    "main": "",
-    "rectools": "-rectools",
-    "lenskit": "-lenskit",
-    "surprise": "-surprise",
-}
+LISTS = {"main": "", "rectools": "-rectools", "lenskit": "-lenskit"}
 
 
 def place(name: str) -> Path:

@@ -13,6 +13,7 @@ from endcap.schema.errors import PluginError, nearest
 
 RUNNER = Path(__file__).with_name("ratings_running.py")
 MODELS = {"surprise": ("surprise-svd", "surprise-svdpp"), "lenskit": ("lenskit-biased-mf",)}
+PLACES = {"surprise": "main", "lenskit": "lenskit"}
 Found = tuple[list[np.ndarray], float]
 
 
@@ -27,12 +28,12 @@ def ask_peers(
     found: dict[str, Found] = {}
     absent: dict[str, str] = {}
     for name in MODELS if "all" in names else names:
-        python = place(name) / "bin" / "python"
+        python = place(PLACES[name]) / "bin" / "python"
         for model in MODELS[name]:
             if python.exists():
                 found[model] = _ask(python, model, source, tests)
             else:
-                absent[model] = f"install it: python -m benchmarks.peers.installing {name}"
+                absent[model] = f"install it: python -m benchmarks.peers.installing {PLACES[name]}"
     return found, absent
 
 

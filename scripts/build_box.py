@@ -29,7 +29,9 @@ copy (
     case when r."Quantity" < 0 then 'refund' else 'purchase' end as kind,
     r."InvoiceDate"::timestamp as time,
     r."CustomerID"::bigint::varchar as user_id,
-    coalesce(c.code, i.item_id::varchar, lower(replace(trim(r."Description"), ' ', '-'))) as item_id,
+    coalesce(
+      c.code, i.item_id::varchar, lower(replace(trim(r."Description"), ' ', '-'))
+    ) as item_id,
     abs(r."Quantity") as quantity,
     r."UnitPrice" as price,
     'GBP' as currency,

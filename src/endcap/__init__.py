@@ -10,13 +10,15 @@ Examples
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from endcap.schema.version import __version__
+
 if TYPE_CHECKING:
     from endcap.recommend.shop import Shop
     from endcap.recommend.shop import open_shop as open
     from endcap.recommend.slate import Request, Slate
 
 __all__ = ["Request", "Shop", "Slate", "__version__", "open"]
-__version__ = "0.1.0"
+
 
 _HOMES = {
     "Request": ("endcap.recommend.slate", "Request"),

@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 import typer
 
-import endcap
 from endcap.schema.errors import EndcapError, nearest
+from endcap.schema.version import __version__
 
 VERBS: Final[dict[str, str]] = {
     "demo": "Import, prepare, train, evaluate and serve the shop in the box.",
@@ -81,14 +81,18 @@ def _say(message: str, hint: str, code: int) -> int:
 
 def _top() -> typer.Typer:
     """Build the front page: it lists the verbs without importing one of them."""
-    app = typer.Typer(help=endcap.__doc__, epilog=EPILOG, add_completion=False)
+    app = typer.Typer(
+        help="Endcap: a recommendation engine that a shop can own.",
+        epilog=EPILOG,
+        add_completion=False,
+    )
 
     @app.callback(invoke_without_command=True)
     def front(
         version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     ) -> None:
         if version:
-            typer.echo(f"endcap {endcap.__version__}")
+            typer.echo(f"endcap {__version__}")
 
     for name, text in VERBS.items():
         app.command(name, help=text)(lambda: None)

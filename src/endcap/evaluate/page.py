@@ -5,12 +5,12 @@ from importlib.resources import files
 
 import jinja2
 
-import endcap
 from endcap.evaluate import plots
 from endcap.evaluate.comparison import Comparison
 from endcap.evaluate.glossary import GLOSSARY
 from endcap.evaluate.judging import Result
 from endcap.evaluate.metrics import METRICS
+from endcap.schema.version import __version__
 
 
 def render(comparison: Comparison) -> str:
@@ -39,7 +39,7 @@ def render(comparison: Comparison) -> str:
             "history": plots.history_curves(comparison),
             "tail": plots.head_and_tail(comparison),
         },
-        version=endcap.__version__,
+        version=__version__,
     )
 
 

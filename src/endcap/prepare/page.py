@@ -13,8 +13,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import endcap
 from endcap.prepare.report import PrepareReport, Shapes
+from endcap.schema.version import __version__
 
 INK: Final = "#2458a6"
 STYLE: Final[dict[Any, Any]] = {"svg.hashsalt": "endcap", "svg.fonttype": "none", "font.size": 9.0}
@@ -36,7 +36,7 @@ def render(report: PrepareReport) -> str:
             "popularity": _draw(lambda axes: _log_log(axes, shapes.item_popularity, "items")),
             "baskets": _draw(lambda axes: _log_log(axes, shapes.basket_sizes, "sessions")),
         },
-        version=endcap.__version__,
+        version=__version__,
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from endcap import __version__
 from endcap.events.store import Store
 from endcap.models.base import Model
 from endcap.prepare.dataset import Dataset
@@ -21,6 +20,7 @@ from endcap.recommend.weighing import Weighing
 from endcap.schema.errors import DataError
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import Settings
+from endcap.schema.version import __version__
 
 NOTHING: Final = "There is nothing to learn from: no event carries a preference."
 log = structlog.get_logger(__name__)

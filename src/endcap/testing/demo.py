@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import Progress as Bar

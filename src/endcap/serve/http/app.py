@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-import endcap
 from endcap.schema.settings import Settings
+from endcap.schema.version import __version__
 from endcap.serve.console import Console, RuntimeBackend
 from endcap.serve.http.gate import Gate
 from endcap.serve.http.openapi import describe
@@ -26,7 +26,7 @@ def create_app(settings: Settings) -> FastAPI:
     runtime = Runtime.open(settings)
     app = FastAPI(
         title="Endcap",
-        version=endcap.__version__,
+        version=__version__,
         lifespan=_lifespan,
         exception_handlers=HANDLERS,
         docs_url=None,  # its page loads scripts from elsewhere; the console has one of ours

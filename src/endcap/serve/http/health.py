@@ -2,8 +2,8 @@
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-import endcap
 from endcap.schema.errors import EndcapError
+from endcap.schema.version import __version__
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.shapes import CheckResult, Live, Ready, Version
 from endcap.serve.runtime import Runtime
@@ -33,7 +33,7 @@ async def readyz(call: Call) -> Answer:
 
 async def version(call: Call) -> Answer:
     """Say what runs."""
-    return Answer(200, Version(endcap.__version__, call.runtime.recommender.current.artefact))
+    return Answer(200, Version(__version__, call.runtime.recommender.current.artefact))
 
 
 async def metrics(call: Call) -> Answer:

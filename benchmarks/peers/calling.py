@@ -62,9 +62,13 @@ def _named(peers: str) -> list[str]:
 def _ask(
     name: str, model: str, folder: Path, exam: Exam, ks: tuple[int, ...], *, quick: bool
 ) -> Result:
-    python = place(name if name in OWN_PLACE else "main") / "bin" / "python"
+    where = name if name in OWN_PLACE else "main"
+    python = place(where) / "bin" / "python"
     if not python.exists():
-        raise PluginError(f"{name} is not installed.", hint="Run `make bench-peers`.")
+        raise PluginError(
+            f"{name} is not installed.",
+            hint=f"Run `python -m benchmarks.peers.installing {where}`.",
+        )
     command = [str(python), str(RUNNER), model, str(folder), str(ks[0]), str(max(ks))]
     done = subprocess.run(
         command + ["--quick"] * quick, capture_output=True, text=True, check=False

@@ -273,7 +273,8 @@ def test_peers_are_asked_in_their_own_process(
     assert calling.ask_peers(args, exam, exam, (10,)) == (
         [],
         dict.fromkeys(
-            calling.MODELS["implicit"], "implicit is not installed. Run `make bench-peers`."
+            calling.MODELS["implicit"],
+            "implicit is not installed. Run `python -m benchmarks.peers.installing main`.",
         ),
     )
     library = tmp_path / "implicit"

@@ -71,7 +71,8 @@ class Cleaner:
         daily = judged.group_by(day=judged.time // DAY_US, kind=judged.kind)
         daily = self.engine.arrow(daily.aggregate(events=judged.count()))
         rows_in = self._account(judged, actors, items)
-        kept = self._merge(judged)
+        sound = rows_in - sum(step.removed for step in self.steps)
+        kept = self._merge(judged, sound)
         kept = self._bots(kept, actors) if self.settings.drop_bots else kept
         kept = self._refunds(kept)
         rows = self.engine.arrow(kept.select(*COLUMNS).order_by(list(ORDER)))
@@ -155,9 +156,8 @@ class Cleaner:
             for row in self.engine.rows(named.order_by(order))
         )
 
-    def _merge(self, judged: ir.Table) -> ir.Table:
+    def _merge(self, judged: ir.Table, before: int) -> ir.Table:
         sound = judged.filter(judged.reason.isnull())
-        before = self.engine.count(sound)
         single = self.engine.keep(repeats.once(sound))
         between = self.engine.count(single)
         self.engine.drop(judged)

@@ -135,6 +135,11 @@ def test_fixed_follows_the_labels() -> None:
     assert refit.train.interactions.num_rows == 3
     inner = refit.validation()
     assert told(data, inner) == {"u": ["b"]}
+    assert [part.protocol for part in (split, refit, inner)] == [
+        "fixed split, fitted on train, asked about test",
+        "fixed split, fitted on train+valid, asked about test",
+        "fixed split, fitted on train, asked about valid",
+    ]
     assert inner.train.interactions.num_rows == inner.history.interactions.num_rows == 2
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -216,14 +216,15 @@ class Fixed(Rule):
         part = self._parts(data)
         known = data.where(part != "test")
         fitted = known if self.refit else data.where(part == "train")
-        text = "fixed split, fitted on train" + ("+valid" if self.refit else "")
+        text = f"fixed split, fitted on train{'+valid' * self.refit}, asked about test"
         return _split(self, fitted, known, data.where(part == "test"), None, text)
 
     def inner(self, split: Split) -> Split:
         """Take the rows marked valid as targets: the split on which settings are chosen."""
         known = [label for label in self.labels if label != "test"]
         labels = ["test" if label == "valid" else label for label in known]
-        return Fixed.model_validate({"labels": labels}).apply(split.history)
+        inner = Fixed.model_validate({"labels": labels}).apply(split.history)
+        return replace(inner, protocol="fixed split, fitted on train, asked about valid")
 
     def _parts(self, data: Dataset) -> npt.NDArray[np.str_]:
         rows = data.interactions.num_rows

@@ -49,8 +49,7 @@ def test_twin_that_does_not_wait_is_locked_out(tmp_path: Path) -> None:
             try:
                 database.execute("INSERT INTO events VALUES (?)", (number,))
             except sqlite3.OperationalError as error:
-                assert "locked" in str(error)
-                refused += 1
+                refused += "locked" in str(error)
         database.close()
         return refused
 

@@ -13,8 +13,8 @@ Work = Callable[[sqlite3.Connection], Any]
 
 CHECKPOINT_ROWS: Final = 100_000
 CHECKPOINT_COMMITS: Final = 2_000
-STUBBORN_PAGES: Final = 65_536
-"""A log longer than this (256 MiB) waits for readers to finish, so that it can start over."""
+STUBBORN_PAGES: Final = 262_144
+"""A log longer than this (1 GiB) waits for readers to finish, so that it can start over."""
 
 
 class Writer:

@@ -1,0 +1,169 @@
+"""Durable events per second and latency of the embedded store: single, in batches, in bulk.
+
+Every figure counts events whose COMMIT was fsynced. A folder's interactions are the events; their
+ids are hashes, as those of an import are, so that the primary key is met in random order.
+"""
+
+import hashlib
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks import report
+from endcap.evaluate.meter import Meter
+from endcap.events.sqlite import SQLiteStore, open_store
+from endcap.schema.settings import StoreSettings
+from endcap.schema.tables import EVENTS, TIME
+
+KINDS = {"buy": "purchase", "collect": "wish"}
+BULK = 50_000
+SECONDS, QUICK_SECONDS = 5.0, 1.0
+# name: (rows in a batch, clients at once)
+WAYS = {
+    "one by one, 1 client": (1, 1),
+    "one by one, 64 clients": (1, 64),
+    "batches of 100, 16 clients": (100, 16),
+    "batches of 1000, 8 clients": (1000, 8),
+}
+
+
+def main(argv: list[str]) -> dict[str, Any]:
+    """Run the benchmark."""
+    args = report.parser(__doc__)
+    args.add_argument("--store", type=Path, help="where the store is made (default: a new folder)")
+    flags = args.parse_args(argv)
+    folder = report.folder(flags.data, "online-retail")
+    limit = 100_000 if flags.quick else 1_000_000
+    events = as_events(pq.read_table(folder / "interactions.parquet").slice(0, limit))
+    seconds = QUICK_SECONDS if flags.quick else SECONDS
+    with Meter() as meter:
+        models = {
+            name: through_clients(events, size, clients, seconds, flags.store)
+            for name, (size, clients) in WAYS.items()
+        }
+        models["bulk, 50000 at a time"] = in_bulk(events, flags.store)
+    report.show(f"Durable events, {folder.name} ({events.num_rows:,} interactions)", models)
+    bulk, hundred = models["bulk, 50000 at a time"], models["batches of 100, 16 clients"]
+    single = models["one by one, 64 clients"]
+    return report.outcome(
+        meter,
+        protocol="SQLite WAL, synchronous=FULL, one committing thread; the time of a client from "
+        "submit to durable; table building not counted in bulk",
+        figures={
+            "events_per_s": hundred["events_per_s"],
+            "p99_ms": hundred["p99_ms"],
+            "single_events_per_s": single["events_per_s"],
+            "single_p99_ms": single["p99_ms"],
+            "bulk_events_per_s": bulk["events_per_s"],
+            "scan_events_per_s": bulk["scan_events_per_s"],
+            "actor_scan_p99_ms": bulk["actor_scan_p99_ms"],
+        },
+        models=models,
+        seed=flags.seed,
+        fingerprint=hashlib.sha256("".join(events["event_id"].to_pylist()).encode()).hexdigest()[
+            :16
+        ],
+    )
+
+
+def as_events(table: pa.Table) -> pa.Table:
+    """Return interactions of the common form as events with hashed ids."""
+    count = table.num_rows
+    order = next((n for n in ("timestamp", "pos", "basket") if n in table.column_names), None)
+    seconds = np.arange(count) if order is None else np.asarray(table[order].to_numpy(), np.int64)
+    times = pa.array(seconds * 1_000_000, pa.int64()).cast(TIME)
+    ids = [hashlib.blake2b(b"%d" % n, digest_size=16).hexdigest() for n in range(count)]
+    kinds = table["event"].to_pylist() if "event" in table.column_names else ["purchase"] * count
+    columns = {
+        "event_id": pa.array(ids),
+        "kind": pa.array([KINDS.get(kind, kind) for kind in kinds], pa.string()),
+        "time": times,
+        "received": times,
+        "user_id": pc.cast(table["user_id"], pa.string()),
+        "item_id": pc.cast(table["item_id"], pa.string()),
+    }
+    filled = [columns.get(field.name, pa.nulls(count, field.type)) for field in EVENTS]
+    return pa.table(filled, schema=EVENTS).combine_chunks()
+
+
+def through_clients(
+    events: pa.Table, size: int, clients: int, seconds: float, place: Path | None
+) -> dict[str, float]:
+    """Let clients send one batch after the other, each waiting until it is durable."""
+    starts = iter(range(0, events.num_rows - size + 1, size))
+    lock = threading.Lock()
+    stop = time.monotonic() + seconds
+
+    def client(store: SQLiteStore) -> list[float]:
+        waits = []
+        while time.monotonic() < stop:
+            with lock:
+                start = next(starts, None)
+            if start is None:
+                break
+            sent = time.perf_counter()
+            store.log.append(events.slice(start, size))
+            waits.append(time.perf_counter() - sent)
+        return waits
+
+    with new_store(place) as store, ThreadPoolExecutor(clients) as pool:
+        began = time.perf_counter()
+        waits = [w for done in pool.map(client, [store] * clients) for w in done]
+        spent = time.perf_counter() - began
+        assert store.log.count() == len(waits) * size
+    return {"events_per_s": len(waits) * size / spent, **latency(waits)}
+
+
+def in_bulk(events: pa.Table, place: Path | None) -> dict[str, float]:
+    """Store everything in large batches, as an import does; then read it back."""
+    with new_store(place) as store:
+        waits, began = [], time.perf_counter()
+        for start in range(0, events.num_rows, BULK):
+            sent = time.perf_counter()
+            store.log.append(events.slice(start, BULK))
+            waits.append(time.perf_counter() - sent)
+        spent = time.perf_counter() - began
+        began = time.perf_counter()
+        assert sum(batch.num_rows for batch in store.log.scan()) == events.num_rows
+        scanned = time.perf_counter() - began
+        actors = pc.unique(events["user_id"]).to_pylist()[:500]
+        reads = [w for actor in actors for w in timed_scan(store, actor)]
+    return {
+        "events_per_s": events.num_rows / spent,
+        **latency(waits),
+        "scan_events_per_s": events.num_rows / scanned,
+        "actor_scan_p99_ms": latency(reads)["p99_ms"],
+    }
+
+
+def timed_scan(store: SQLiteStore, actor: str) -> Iterator[float]:
+    """Yield the seconds that reading one shopper's history takes."""
+    began = time.perf_counter()
+    for _ in store.log.scan(actor=actor):
+        pass
+    yield time.perf_counter() - began
+
+
+def latency(waits: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 99th percentile in milliseconds."""
+    p50, p99 = np.percentile(np.asarray(waits) * 1000, [50, 99])
+    return {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+@contextmanager
+def new_store(place: Path | None) -> Iterator[SQLiteStore]:
+    """Lend a store in a new folder, which is removed again."""
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        store = open_store(StoreSettings(folder=Path(folder)))
+        yield store
+        store.close()

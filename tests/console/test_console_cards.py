@@ -90,6 +90,8 @@ def test_any_title_has_one_tile(title: str) -> None:
 def test_tiles_know_words_of_both_languages() -> None:
     assert tile("WHITE HANGING HEART T-LIGHT HOLDER").icon == "lamp"
     assert tile("玫瑰花").icon == "flower"
+    assert tile("AIRLINE BAG VINTAGE JET SET").icon == "bag"
+    assert tile("JET SET").icon == "gift"
     assert tile("Zebra").icon == ""
     assert tile("!!!").initial == "·"
 

@@ -64,8 +64,9 @@ def tile(title: str) -> Tile:
     digest = hashlib.blake2b(title.encode("utf-8", "replace"), digest_size=2).digest()
     found = [_ICON_OF[w] for w in _WORDS.findall(title.lower()) if w in _ICON_OF]
     initial = next((c for c in title if c.isalnum()), "·").upper()[:1]
-    # In "red retrospot cake stand" the last word that we can draw says most.
-    return Tile(digest[0] % HUES, digest[1] % PATTERNS, found[-1] if found else "", initial)
+    # The last word that we can draw says most ("heart tea towel"), but "box" and "set" say little.
+    icon = next((i for i in reversed(found) if i != "gift"), found[-1] if found else "")
+    return Tile(digest[0] % HUES, digest[1] % PATTERNS, icon, initial)
 
 
 def calm(title: str) -> str:

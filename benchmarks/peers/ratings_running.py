@@ -17,11 +17,10 @@ def surprise(kind, settings):
         import surprise as library
 
         reader = library.Reader(rating_scale=(value.min(), value.max()))
-        rows = zip(user[train].tolist(), item[train].tolist(), value[train].tolist(), strict=True)
-        frame = library.dataset.DatasetAutoFolds(reader=reader, ratings_file=None, df=None)
-        frame.raw_ratings = [(u, i, r, None) for u, i, r in rows]
+        columns = [column[train].tolist() for column in (user, item, value)]
+        rows = [(*row, None) for row in zip(*columns, strict=True)]
         model = getattr(library, kind)(random_state=0, **settings)
-        model.fit(frame.build_full_trainset())
+        model.fit(library.Dataset(reader).construct_trainset(rows))
         pairs = zip(user[test].tolist(), item[test].tolist(), strict=True)
         return np.array([model.predict(u, i).est for u, i in pairs])
 

@@ -160,13 +160,15 @@ def test_a_damaged_record_of_a_document_costs_no_other(
         got = put([*good[:place], broken, *good[place + 1 :]])
         assert not missing(others, got), broken
         lost = missing(put([good[place]]), got)
-        assert got.bad or not lost or len(got.events) + len(got.items) >= len(texts) - 1
+        named = got.bad or got.summary.files[0].skipped != others.summary.files[0].skipped
+        assert named or len(lost) <= len(missing(got, others))  # or it is there, altered
     for place in range(len(texts)):
         cut = texts[place][: rng.randrange(1, len(texts[place]))].encode()
         kept = put([text.encode() for text in texts[:place]])
         got = put([*(text.encode() for text in texts[:place]), cut], tail="")
         assert not missing(kept, got)
-        assert [bad["reason"] for bad in got.bad] in (["truncated"], ["bad-record"]), cut
+        reasons = [bad["reason"] for bad in got.bad]  # bad-json: the variant of a group was saved
+        assert reasons in (["truncated"], ["bad-record"], ["bad-json", "truncated"]), cut
 
 
 def test_a_page_with_a_broken_script_gives_its_other_products(tmp_path: Path) -> None:
@@ -217,11 +219,11 @@ def test_concatenated_and_padded_gzip_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_stopped(tmp_path: Path) -> None:
-    bomb = gzip.compress(TABLE.encode() + b"\n" * (40 << 20), compresslevel=9)
+    bomb = gzip.compress(TABLE.encode() + (b"x" * 9999 + b"\n") * 2000, compresslevel=9)
     assert len(bomb) < 200_000
     got = collect(write(tmp_path / "log.csv.gz", [bomb]))
     assert len(got.events) == 5000
-    assert [bad["reason"] for bad in got.bad] == ["bomb"]
+    assert [bad["reason"] for bad in got.bad] == ["wrong-columns", "bomb"]
 
 
 def parquet(path: Path) -> Path:
@@ -229,7 +231,12 @@ def parquet(path: Path) -> Path:
     names = ["user_id", "item_id", "kind", "time"]
     columns = {name: [row[i] for row in cells] for i, name in enumerate(names)}
     pq.write_table(
-        pa.table(columns), path, row_group_size=1000, compression="none", write_page_checksum=True
+        pa.table(columns),
+        path,
+        row_group_size=1000,
+        compression="none",
+        use_dictionary=False,
+        write_page_checksum=True,
     )
     return path
 
@@ -311,9 +318,10 @@ def test_a_line_without_end_is_one_fault(tmp_path: Path) -> None:
     got = collect(write(tmp_path / "events.csv", lines))
     assert len(got.events) == 6
     assert [(bad["reason"], bad["line"]) for bad in got.bad] == [("line-too-long", 3)]
-    endless = gzip.compress(b"".join(lines[:2]) + random.Random(1).randbytes(1 << 16) * 1100)
-    got = collect(write(tmp_path / "log.csv.gz", [endless]), dialect="endcap")
+    endless = [*lines[:2], b"x" * (66 << 20), b"\n", *lines[3:]]
+    got = collect(write(tmp_path / "events.csv", endless))
     assert list(got.events) == ["e1"]
+    assert "rest of the file" in got.bad[0]["detail"]
 
 
 def test_an_xml_feed_with_entities_is_not_read(tmp_path: Path) -> None:

@@ -40,13 +40,16 @@ def _is_lines(source: Source, lists: Collection[str]) -> bool:
     first, _, rest = text.partition("\n")
     if not text.startswith("{"):
         return not text.startswith("[") and "{" in text and not rest.lstrip(_SPACE).startswith("[")
+    key, colon, _ = text[1:1024].partition(":")
+    if colon and key.strip(_SPACE).strip('"') in lists:
+        return False
     if rest.lstrip(_SPACE).startswith("{"):
         return True
     try:
         tree = msgspec.json.decode(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(tree, dict) and not any(key in lists for key in tree)
+    return isinstance(tree, dict)
 
 
 def _lines(source: Source) -> Iterator[Piece]:

@@ -27,7 +27,7 @@ def detect(head: bytes) -> str:
     ('gb18030', 'cp1252')
     """
     for bom, name in _BOMS:
-        if head.startswith(bom):
+        if head.startswith(bom) and (name == "utf-8-sig" or b"\0" in head):
             return name
     wide = _without_bom(head)
     if wide:

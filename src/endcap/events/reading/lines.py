@@ -43,7 +43,12 @@ def read_lines(source: Source, encoding: str = "") -> Iterator[Piece]:
             number += 1
             text = line.rstrip("\r\n")
             if len(text) > MAX_LINE:
-                yield _too_long(stream, line, number)
+                ended = _skip(stream, line)
+                what = "" if ended else "; the rest of the file was not read"
+                detail = f"Line {number} has over {MAX_LINE} characters{what}."
+                yield Piece(number, Fault("line-too-long", detail), text[:1000])
+                if not ended:
+                    break
             elif source.damage and text is line:
                 break  # the last line is cut: told below
             elif not text.isascii() and undecoded(text, codec):
@@ -69,18 +74,12 @@ def told_damage(source: Source, line: int, tail: str) -> Iterator[Piece]:
         )
 
 
-def _too_long(stream: io.TextIOWrapper, begin: str, number: int) -> Piece:
-    """Skip the rest of an overlong line; a line that never ends ends the file."""
-    skipped = len(begin)
-    while not begin.endswith("\n") and skipped < _GIVE_UP:
+def _skip(stream: io.TextIOWrapper, begin: str) -> bool:
+    """Skip the rest of an overlong line; False when its end is not to be seen."""
+    more, skipped = begin, len(begin)
+    while more and not more.endswith("\n"):
+        if skipped >= _GIVE_UP:
+            return False
         more = stream.readline(MAX_LINE)
-        if not more:
-            break
-        begin, skipped = begin[:1000] + more[-1:], skipped + len(more)
-    if skipped >= _GIVE_UP:
-        stream.buffer.raw.close()  # type: ignore[attr-defined]
-    return Piece(
-        number,
-        Fault("line-too-long", f"Line {number} has over {MAX_LINE} characters."),
-        begin[:1000],
-    )
+        skipped += len(more)
+    return True

@@ -14,7 +14,8 @@ from endcap.schema.errors import DataError
 HEAD_BYTES: Final = 1 << 18
 MAX_RATIO: Final = 100
 """A compressed file may grow this many times; anything more is a bomb, not a log."""
-_FREE_BYTES: Final = 1 << 24
+_FREE_BYTES: Final = 1 << 22
+_STEP: Final = 1 << 14
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -120,8 +121,8 @@ class Source:
     @cached_property
     def first_line(self) -> str:
         """The first line that is not blank."""
-        lines = (line.strip("\r\ufeff") for line in self.first_text.split("\n"))
-        return next((line for line in lines if line.strip()), "")
+        text = self.first_text.lstrip("\ufeff \t\r\n")
+        return text[: next((i for i in map(text.find, "\n\r") if i >= 0), None)].rstrip("\r")
 
     def open(self) -> io.BufferedReader:
         """Return the decompressed bytes; damage ends them and is told in `damage`."""
@@ -167,10 +168,12 @@ class _Bytes(io.RawIOBase):
                 if not self._waiting:
                     return self._end_of_file()
             self._fresh = False
+            before = self._inflate.copy()
             try:
-                data = self._inflate.decompress(self._waiting, size)
+                data = self._inflate.decompress(self._waiting, min(size, _STEP))
             except zlib.error as error:
-                return self._stop("damaged", f"the compressed data is damaged ({error})")
+                self._stop("damaged", f"the compressed data is damaged ({error})")
+                return _salvage(before, self._waiting)
             self._waiting = self._inflate.unconsumed_tail
             if self._inflate.eof:
                 self._next_member()
@@ -199,3 +202,15 @@ class _Bytes(io.RawIOBase):
             reason, f"{self._source.path.name}: {why}; what came before was read."
         )
         return b""
+
+
+def _salvage(inflate: Any, data: bytes) -> bytes:
+    """Return what can be inflated before the break, byte by byte."""
+    out = bytearray()
+    try:
+        while len(out) < _STEP and (byte := inflate.decompress(data, 1)):
+            out += byte
+            data = inflate.unconsumed_tail
+    except zlib.error:
+        pass  # this is the break
+    return bytes(out)

@@ -47,14 +47,14 @@ def serve(
     flags = {"store.folder": folder, "serve.host": host, "serve.port": port}
     settings, _ = load_settings(file, flags=flags)
     configure_logs(as_json=not sys.stderr.isatty())
-    bound = listen(settings.serve.host, settings.serve.port)
-    server = Server(create_app(settings), drain_seconds=settings.serve.drain_seconds)
-    if not _is_loopback(settings.serve.host):
-        typer.echo(OPEN.format(host=settings.serve.host), err=True)
-    typer.echo(address(bound))
-    if sys.stderr.isatty():
-        typer.echo(TRY.format(url=address(bound)), err=True)
-    server.run(sockets=[bound])
+    with listen(settings.serve.host, settings.serve.port) as bound:
+        server = Server(create_app(settings), drain_seconds=settings.serve.drain_seconds)
+        if not _is_loopback(settings.serve.host):
+            typer.echo(OPEN.format(host=settings.serve.host), err=True)
+        typer.echo(address(bound))
+        if sys.stderr.isatty():
+            typer.echo(TRY.format(url=address(bound)), err=True)
+        server.run(sockets=[bound])
     if server.interrupted:
         raise KeyboardInterrupt
 

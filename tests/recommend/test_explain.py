@@ -160,3 +160,19 @@ def test_an_item_without_its_reason_is_better_than_no_item(model):
     assert [[(r.kind, r.item_id) for r in item.reasons] for item in slate.items] == [
         [("history", None)]
     ] * 2
+
+
+def test_where_the_crowd_decides_it_is_named_first(model):
+    evidence = evidence_of(model, ["i03"])
+    weights = {"trending": 9.0, "item-knn": 1.0}
+    crowd = blend(model.models, weights, evidence.query, candidates=13, k=13)
+    for told, parts in zip(
+        explain(model.models, crowd, evidence, otherwise="history"), crowd.parts.T, strict=True
+    ):
+        share = parts[0] / parts.sum()
+        if share > 0.5:
+            assert (told[0].kind, told[0].item_id) == ("trending", None)
+            assert told[0].share == pytest.approx(share, abs=1e-5)
+        else:
+            assert told[0].item_id == "i03"
+        assert sum(reason.share for reason in told) == pytest.approx(1, abs=1e-5)

@@ -16,8 +16,8 @@ from endcap.recommend.shop import Shop
 from endcap.recommend.slate import Request
 from endcap.recommend.state import State
 from endcap.recommend.store_state import StoreState, facts_of
-from endcap.recommend.training import train
-from endcap.schema.errors import ConfigError
+from endcap.recommend.training import train, train_store
+from endcap.schema.errors import ConfigError, DataError
 from endcap.schema.settings import Settings, StoreSettings
 from endcap.schema.tables import EVENTS, ITEMS
 
@@ -76,9 +76,9 @@ def folder(tmp_path_factory):
             ]
         )
     )
-    for n in range(2):
-        made = prepare_store(store, settings, now=LATER).dataset
-        train(made, recipe(), place, settings=settings, now=NOW + timedelta(minutes=n))
+    made = prepare_store(store, settings, now=LATER).dataset
+    train(made, recipe(), place, settings=settings, now=NOW)
+    train_store(store, recipe(), settings)
     store.close()
     return place
 
@@ -183,6 +183,13 @@ def test_the_settings_say_where_unless_a_folder_does(folder):
         assert shop.state.now.tzinfo is UTC
     with Shop.open(str(folder)) as shop:
         assert shop.folder == folder
+
+
+def test_an_empty_store_says_what_to_do(tmp_path):
+    store = open_store(StoreSettings(folder=tmp_path))
+    with pytest.raises(DataError, match="endcap import"):
+        train_store(store, recipe(), Settings(store=StoreSettings(folder=tmp_path)))
+    store.close()
 
 
 def test_the_clock_is_an_argument(folder):

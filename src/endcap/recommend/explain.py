@@ -1,6 +1,7 @@
 """Reasons: the past events that speak for an item, split exactly over a blend of models."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from endcap.recommend.evidence import Evidence
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
+CROWD: Final = ("trending", "popular")
+"""Models (by their name in the recipe) that speak for everybody alike: a reason of their own."""
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +41,9 @@ def explain(
     ----------
     otherwise
         The kind of reason for an item that no past event speaks for (``"popular"``).
+
+    Where a model that asks for no history gives more than half of what speaks for an item, it is
+    the first reason, with its own share.
     """
     owners = list(dict.fromkeys(evidence.item_ids))
     place = {item_id: at for at, item_id in enumerate(owners)}
@@ -49,20 +55,23 @@ def explain(
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
     for row, source in enumerate(answer.sources):
-        warm = models[source].answers.warm_items
-        best = np.argsort(-by_owner[row], kind="stable")[:top]
-        found = [
-            Reason(
-                "content" if warm and words[at][0] == "history" else words[at][0],
-                owners[at],
-                float(by_owner[row, at] / total[row]),
-                words[at][1],
-            )
-            for at in best
-            if by_owner[row, at] > 0
-        ]
+        told = models[source].answers
+        found = _weightiest(by_owner[row] / total[row] if total[row] else by_owner[row], words, top)
+        if told.warm_items:
+            found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
+        if told.empty and owners and silent[row] > total[row] / 2:  # the crowd decided
+            kind = source if source in CROWD else otherwise
+            found = [Reason(kind, None, float(silent[row] / total[row])), *found][:top]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons
+
+
+def _weightiest(
+    shares: npt.NDArray[np.float64], words: list[tuple[str, str, str]], top: int
+) -> list[Reason]:
+    best = np.argsort(-shares, kind="stable")[:top]
+    told = ((float(shares[at]), *words[at]) for at in best if shares[at] > 0)
+    return [Reason(kind, owner, share, event) for share, owner, kind, event in told]
 
 
 def _speak(
@@ -90,8 +99,8 @@ def _contributions(
         return None
 
 
-def _words(evidence: Evidence, owners: list[str]) -> list[tuple[str, str]]:
-    """Return (kind of reason, kind of event) of each owner, by its weightiest event."""
+def _words(evidence: Evidence, owners: list[str]) -> list[tuple[str, str, str]]:
+    """Return (owner, kind of reason, kind of event) of each owner, by its weightiest event."""
     best: dict[str, tuple[float, str, str]] = {}
     for item_id, kind, weight, context in zip(
         evidence.item_ids,
@@ -103,4 +112,4 @@ def _words(evidence: Evidence, owners: list[str]) -> list[tuple[str, str]]:
         said = (float(weight), "similar" if context else "history", kind)
         if item_id not in best or said[0] > best[item_id][0] or context:
             best[item_id] = said
-    return [best[owner][1:] for owner in owners]
+    return [(owner, *best[owner][1:]) for owner in owners]

@@ -222,6 +222,7 @@ def test_all_works_without_scripts(watched: Open) -> None:
     expect(page.locator("#like")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
 def test_axe_finds_nothing(watched: Open, language: str, scheme: str) -> None:
     visited = ("/?user=1010", "/?visitor=v1&like=t2", "/catalogue", "/events", "/?q=zzz")
@@ -266,11 +267,10 @@ def test_nobody_but_htmx_writes_html(browser: Browser, site: str) -> None:
         "markup": "document.body.innerHTML = '<b>x</b>'",
         "script": "document.body.append(Object.assign(document.createElement('script'), "
         "{textContent: 'window.ran = true'}))",
-        "eval": "window.ran = eval('1')",
     }
     for name, code in attempts.items():
         tried = f"() => {{ try {{ {code}; return 'done' }} catch (e) {{ return e.name }} }}"
-        assert page.evaluate(tried) in {"TypeError", "EvalError"}, name
+        assert page.evaluate(tried) == "TypeError", name
     assert page.evaluate("window.ran") is None
     page.close()
 
@@ -300,6 +300,7 @@ def hostile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_hostile_catalogues_stay_text(browser: Browser, hostile_site: str) -> None:
     assert len(HOSTILE) >= 50
     with watching(browser) as start:

@@ -64,6 +64,8 @@ def payload_text(payload: Any) -> str:
     """Return what arrived as text that any store can keep: half characters and NUL escaped."""
     if isinstance(payload, str):
         return printable(payload)
+    if hasattr(payload, "plain"):  # cells by name, made into a dict only here
+        payload = payload.plain()
     try:
         return msgspec.json.encode(payload, enc_hook=_plain).decode()
     except (ValueError, TypeError, RecursionError, OverflowError):
@@ -76,8 +78,6 @@ def printable(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "plain"):
-        return value.plain()
     if isinstance(value, Mapping):
         return dict(value)
     return float(value) if isinstance(value, Decimal) else str(value)

@@ -2,19 +2,21 @@
 
 import sqlite3
 import threading
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Final
 
 from endcap.events.store import Receipt
 
 NAMES: Final = tuple(field.name for field in fields(Receipt))
+_values: Final = attrgetter(*NAMES)
 _ADD: Final = f"UPDATE counters SET {', '.join(f'{n} = {n} + ?' for n in NAMES)}"
 _READ: Final = f"SELECT {', '.join(NAMES)} FROM counters"
 
 
 def add(connection: sqlite3.Connection, receipt: Receipt) -> None:
     """Add a receipt to the totals, inside the current transaction."""
-    connection.execute(_ADD, astuple(receipt))
+    connection.execute(_ADD, _values(receipt))
 
 
 def read(connection: sqlite3.Connection) -> Receipt:

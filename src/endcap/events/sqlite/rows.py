@@ -30,9 +30,9 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
             table = table.cast(schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
             raise DataError(f"The rows do not fit their schema: {error}.") from error
-    for field, column in zip(schema, table.columns, strict=True):
-        if not field.nullable and column.null_count:
-            raise DataError(f"{field.name} is missing in {column.null_count} row(s).")
+    for place, field in enumerate(schema):
+        if not field.nullable and (missing := table.column(place).null_count):
+            raise DataError(f"{field.name} is missing in {missing} row(s).")
     return table
 
 

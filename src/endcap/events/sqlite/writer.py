@@ -11,6 +11,9 @@ from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreRea
 
 Work = Callable[[sqlite3.Connection], Any]
 
+CHECKPOINT_PAGES: Final = 32_768
+"""Length that the write-ahead log may reach, about (128 MiB): rarely, since each checkpoint
+writes nearly every page of the indexes again, yet before it becomes a burden."""
 CHECKPOINT_ROWS: Final = 100_000
 CHECKPOINT_COMMITS: Final = 2_000
 STUBBORN_PAGES: Final = 262_144
@@ -49,6 +52,7 @@ class Writer:
         self._suspect = folder / "events.suspect"
         self._turn = WriteTurn(folder, timeout=busy_seconds)
         self._rows = self._commits = 0
+        self._due = CHECKPOINT_ROWS
         try:
             self._connection = self._open(durability, busy_seconds)
         except BaseException:
@@ -72,14 +76,11 @@ class Writer:
 
     def tidy(self) -> None:
         """Move the write-ahead log into the database when it is long enough."""
-        if self.failure or (self._rows < CHECKPOINT_ROWS and self._commits < CHECKPOINT_COMMITS):
+        if self.failure or (self._rows < self._due and self._commits < CHECKPOINT_COMMITS):
             return
-        self._rows = self._commits = 0
         try:
             with self._turn.take():
-                _, pages, _ = self._checkpoint("PASSIVE")
-                if pages > STUBBORN_PAGES:
-                    self._checkpoint("RESTART")
+                self._checkpoint()
         except sqlite3.Error as error:
             self._note(faults.meaning(error, self.folder))
         except (BusyError, OSError):
@@ -147,9 +148,14 @@ class Writer:
         if meaning:
             raise meaning from error
 
-    def _checkpoint(self, mode: str) -> tuple[int, int, int]:
-        busy, pages, moved = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        return busy, pages, moved
+    def _checkpoint(self) -> None:
+        _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > STUBBORN_PAGES:
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        # A row costs more pages the larger its indexes have grown: learn after how many it is due.
+        share = CHECKPOINT_PAGES / max(pages, 1)
+        self._due = int(min(max(self._rows * share, 1), CHECKPOINT_ROWS))
+        self._rows = self._commits = 0
 
     def _note(self, meaning: StoreError | None) -> None:
         if isinstance(meaning, StoreFullError):

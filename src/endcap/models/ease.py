@@ -56,7 +56,7 @@ class EASE(HistorySpec):
         x = scale_rows(taken, power(np.diff(taken.indptr), -self.user_norm / 2))
         users = np.bincount(taken.indices, minlength=len(rows))
         x = scale_columns(x, power(users, -self.item_norm))
-        gram = (x.T @ x).toarray()
+        gram = (x.T @ x).toarray(order="C")
         progress(1, 2, "inverse")
         effects = _effects(gram, self.l2)
         if self.popularity:

@@ -63,7 +63,8 @@ class EASE(HistorySpec):
             effects *= power(users, -self.popularity).astype(np.float32)[:, None]
             effects *= power(users, self.popularity).astype(np.float32)
         progress(2, 2)
-        return LinearModel(self, data.users, data.items, rows, effects)
+        # Rows side by side: a product with a column-major matrix copies it at every question.
+        return LinearModel(self, data.users, data.items, rows, np.ascontiguousarray(effects))
 
 
 def _effects(gram: npt.NDArray[np.float32], l2: float) -> npt.NDArray[np.float32]:

@@ -207,7 +207,15 @@ def test_a_machine_is_found_by_its_even_pauses():
 
 def test_buyers_in_bulk_are_customers():
     lines = [{"user_id": "wholesale", "item_id": f"i{n}", "quantity": 500} for n in range(900)]
-    assert run(events(*humans(), *lines)).report.rows_out == len(humans()) + 900
+    retail = [{"user_id": f"h{n}", "quantity": 1 + n % 3} for n in range(40)]
+    prepared = run(events(*humans(), *lines, *retail))
+    assert prepared.report.rows_out == len(humans()) + 900 + 40
+    (step,) = [s for s in prepared.report.steps if s.name == "bulk buyers"]
+    assert (step.removed, step.notes) == (0, {"buyers": 1, "% of units": 100})
+    of = prepared.dataset.column("weight")[
+        prepared.dataset.interactions["kind"].to_numpy() == "purchase"
+    ]
+    assert of.max() == of.min()
 
 
 def test_sessions_are_baskets_or_visits():

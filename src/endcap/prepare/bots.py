@@ -53,9 +53,9 @@ def spread(actors: ir.Table, median: float) -> ir.Table:
     return actors.aggregate(mad=(actors.peak.ln() - median).abs().median())
 
 
-def rate_limit(median: float, mad: float, settings: PrepareSettings) -> float:
-    """Return how many events an hour are too many for a person, by this shop's own measure."""
-    return math.exp(median + settings.bot_spread * TO_SIGMA * mad)
+def outlier(median: float, mad: float, spread_sigmas: float) -> float:
+    """Return the value that lies so many robust deviations above the median, in logs."""
+    return math.exp(median + spread_sigmas * TO_SIGMA * mad)
 
 
 def hasty(actors: ir.Table, hours: ir.Table, events: ir.Table, limit: float,
@@ -80,7 +80,10 @@ def regular(actors: ir.Table, events: ir.Table, settings: PrepareSettings) -> ir
     paused = seen.mutate(pause=pause.cast("float64"))
     paused = paused.filter((paused.pause > 0) & (paused.pause <= gap))
     measured = paused.group_by("actor").aggregate(
-        pauses=paused.count(), mean=paused.pause.mean(), deviation=paused.pause.std(how="pop")
+        pauses=paused.count(),
+        low=paused.pause.quantile(0.25),
+        middle=paused.pause.median(),
+        high=paused.pause.quantile(0.75),
     )
-    even = measured.deviation < settings.bot_regularity * measured["mean"]
+    even = measured.high - measured.low < settings.bot_regularity * measured.middle
     return measured.filter((measured.pauses >= settings.bot_intervals) & even).select("actor")

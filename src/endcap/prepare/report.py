@@ -113,7 +113,7 @@ class PrepareReport:
         table.add_column("left", justify="right")
         table.add_row("read", "", "", f"{self.rows_in:,}")
         for step, left in self.walk():
-            table.add_row(step.name, step.why + _notes(step), f"-{step.removed:,}", f"{left:,}")
+            table.add_row(step.name, step.why + _notes(step), _taken(step), f"{left:,}")
         return Group(table, Text(self.summary))
 
     def write_html(self, path: Path) -> None:
@@ -143,6 +143,10 @@ class PrepareReport:
 def _notes(step: Step) -> str:
     said = ", ".join(f"{name} {value:,}" for name, value in step.notes.items())
     return f" ({said})" if said else ""
+
+
+def _taken(step: Step) -> str:
+    return f"-{step.removed:,}" if step.removed else ""
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from endcap.prepare import bots, checks, refunds, repeats, words
+from endcap.prepare import bots, bulk, checks, refunds, repeats, words
 from endcap.prepare.engine import Engine, Source
 from endcap.prepare.report import EXAMPLES, Step
 from endcap.schema.errors import DataError, nearest
@@ -75,6 +75,7 @@ class Cleaner:
         kept = self._merge(judged, sound)
         kept = self._bots(kept, actors) if self.settings.drop_bots else kept
         kept = self._refunds(kept)
+        self._bulk(kept)
         rows = self.engine.arrow(kept.select(*COLUMNS).order_by(list(ORDER)))
         self._tell("sorted")
         kinds = tuple(words.kind_codes(self.weights))
@@ -189,9 +190,7 @@ class Cleaner:
         """Return (actor) of the bots, and how many each rule found."""
         hours = self.engine.keep(bots.hourly(events))
         peaks = self.engine.keep(bots.busiest(hours))
-        median = self.engine.rows(bots.logs(peaks))[0]["median"] or 0.0
-        mad = self.engine.rows(bots.spread(peaks, median))[0]["mad"] or 0.0
-        limit = bots.rate_limit(median, mad, self.settings)
+        limit = self._outlier(peaks, self.settings.bot_spread)
         hasty = self.engine.keep(bots.hasty(peaks, hours, events, limit, self.settings))
         even = self.engine.keep(bots.regular(peaks, events, self.settings))
         caught = self.engine.keep(hasty.union(even).distinct())
@@ -199,6 +198,23 @@ class Cleaner:
         notes = {name: self.engine.count(table) for name, table in found.items()}
         self.engine.drop(hours, peaks, hasty, even)
         return caught, notes
+
+    def _outlier(self, actors: ir.Table, sigmas: float) -> float:
+        """Return what is too much for the ``peak`` of an actor, by this shop's own measure."""
+        median = self.engine.rows(bots.logs(actors))[0]["median"] or 0.0
+        mad = self.engine.rows(bots.spread(actors, median))[0]["mad"] or 0.0
+        return bots.outlier(median, mad, sigmas)
+
+    def _bulk(self, events: ir.Table) -> None:
+        """Name the buyers in bulk; they stay."""
+        buyers = self.engine.keep(bulk.buyers(events))
+        limit = self._outlier(buyers, self.settings.bulk_spread)
+        (counts,) = self.engine.rows(bulk.account(buyers, limit))
+        notes = {name: round(count or 0) for name, count in counts.items()}
+        if notes["buyers"]:
+            why = "kept: a line counts once, however many units"
+            self.steps.append(Step("bulk buyers", why, 0, notes))
+        self.engine.drop(buyers)
 
     def _refunds(self, events: ir.Table) -> ir.Table:
         settled = self.engine.keep(refunds.settle(refunds.touched(events)))

@@ -80,8 +80,11 @@ class PrepareSettings(Strict):
     """… or by the number of different items in an hour."""
     bot_intervals: int = pydantic.Field(default=100, ge=2)
     """So many pauses within sessions are needed before their regularity tells."""
-    bot_regularity: float = pydantic.Field(default=0.2, ge=0)
-    """A bot's pauses vary less than this (standard deviation over mean); people's about 1."""
+    bot_regularity: float = pydantic.Field(default=0.25, ge=0)
+    """A bot's pauses vary less than this (interquartile range over median); people's above 1."""
+    bulk_spread: float = pydantic.Field(default=3.5, gt=0)
+    """A bulk buyer's mean units a line lie this many robust deviations above the median, in logs.
+    Bulk buyers are counted in the report and stay."""
     threads: int = pydantic.Field(default=0, ge=0)
     """Threads of the columnar engine; 0 takes all."""
     memory_mb: int = pydantic.Field(default=4096, ge=128)

@@ -34,7 +34,7 @@ ALWAYS: dict[str, Axes] = {
 ORDERED: dict[str, Axes] = {
     "slit": {"l2": (50.0, 200.0), "popularity": (0.0, -0.3), "decay_events": (2.5, 10.0, 30.0)},
     "transitions": {
-        "reach": (1.0, 5.0, 20.0),
+        "reach": (1.0, 4.0),
         "target": (0.3, 0.0, 0.6),
         "decay_events": (1.5, 5.0, 20.0),
     },

@@ -40,7 +40,8 @@ def evaluate(  # noqa: PLR0917
         Path | None, typer.Option(help="Instead: a folder with interactions.parquet.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="NAME or NAME:key=value,…; default: all that can.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="NAME or NAME:key=value,…; default: all that can."),
     ] = None,
     split: Annotated[Split, typer.Option(help="How to cut the data.")] = Split.temporal,
     days: Annotated[float, typer.Option(help="Temporal: length of what is foreseen.")] = 28.0,
@@ -70,7 +71,7 @@ def evaluate(  # noqa: PLR0917
 
       endcap evaluate --split users --k 5 --k 20 --json
 
-      endcap evaluate --data ../shared/data/online-retail --days 14
+      endcap evaluate --data research/online-retail --days 14
     """
     source = load(data) if data else _shop(file, folder)
     with _bar(quiet=as_json) as bar:

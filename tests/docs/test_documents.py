@@ -94,3 +94,11 @@ def test_the_project_speaks_of_itself_alone() -> None:
             } and path != Path(__file__):
                 text = path.read_text(encoding="utf-8", errors="replace")
                 assert "/work/" not in text, path
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named_tests = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named_tests) > 20
+    for path, function in named_tests:
+        assert f"def {function}" in (ROOT / path).read_text(encoding="utf-8"), (path, function)

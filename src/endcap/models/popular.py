@@ -27,6 +27,7 @@ class Popular(Spec):
         items = data.column("item") if matrix is None else matrix.indices
         weights = data.column("weight") if self.count == "weight" else None
         counts = np.bincount(items, weights, minlength=len(data.items)).astype(np.float32)
+        progress(1, 1, "counts")
         return PopularModel(self, data.users, data.items, counts)
 
 

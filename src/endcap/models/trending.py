@@ -32,4 +32,5 @@ class Trending(Spec):
         newest = len(pair) - 1 - last
         age = (data.end - data.column("time")[newest]) / (self.half_life_days * DAY_US)
         counts = np.bincount(items[newest], np.exp2(-age), minlength=len(data.items))
+        progress(1, 1, "counts")
         return PopularModel(self, data.users, data.items, counts.astype(np.float32))

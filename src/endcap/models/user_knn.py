@@ -39,6 +39,7 @@ class UserKNN(HistorySpec):
         column = np.sqrt(idf(taken)) if self.weighting == "idf" else np.ones(taken.shape[1])
         people = scale_columns(taken, column)
         lengths = _lengths(people)
+        progress(1, 1, "weights")
         return UserKNNModel(
             self, data.users, data.items, taken, people, lengths, column.astype(np.float32)
         )

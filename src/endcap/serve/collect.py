@@ -38,7 +38,7 @@ async def collect(
     metrics = runtime.metrics
     try:
         if intake.quarantine.num_rows:
-            await runtime.run(runtime.store.quarantine.put, intake.quarantine)
+            await runtime.write(runtime.store.quarantine.put, intake.quarantine)
         stored = await _commit(runtime, intake, key, remember)
     except StoreError:
         metrics.count(Receipt(received=intake.received, rejected=intake.received))

@@ -9,6 +9,7 @@ import structlog
 
 from endcap.recommend.artefacts import current
 from endcap.recommend.recommender import Recommender
+from endcap.schema.errors import EndcapError
 
 log = structlog.get_logger(__name__)
 
@@ -67,4 +68,7 @@ class RecommenderHolder:
 
     def _watch(self) -> None:
         while not self._end.wait(self._every):
-            self.reload()
+            try:
+                self.reload()
+            except (EndcapError, OSError) as error:  # what serves goes on; look again later
+                log.error("artefacts cannot be looked at", error=str(error))

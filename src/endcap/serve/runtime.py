@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
 from endcap.events.opening import open_store
@@ -17,7 +18,7 @@ from endcap.serve.state import LiveState, utc_now
 P = ParamSpec("P")
 T = TypeVar("T")
 THREADS: Final = 4
-"""Blocking work (reads of the store, scoring) waits here and not in the event loop."""
+"""For reading and scoring, and as many for writing: a stuck disk must not hold up slates."""
 
 
 class Runtime:
@@ -54,7 +55,8 @@ class Runtime:
         self.impressions = ImpressionWriter(
             store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
         )
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="work")
+        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
+        self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -68,14 +70,22 @@ class Runtime:
         return cls(settings, open_store(settings.store))
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work in a thread and wait for it without holding up other requests."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))
+        """Read or score in a thread, and wait for it without holding up other requests."""
+        return await _within(self._readers, partial(work, *args, **kwargs))
+
+    async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what may wait for the disk in a thread of those kept for that."""
+        return await _within(self._writers, partial(work, *args, **kwargs))
 
     def close(self) -> None:
         """Write what is queued and let go of everything; in the order of dependence."""
         self.draining = True
-        self._pool.shutdown()
+        self._readers.shutdown()
+        self._writers.shutdown()
         self.recommender.close()
         self.impressions.close()
         self.store.close()
+
+
+async def _within(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, work)

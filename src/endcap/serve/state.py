@@ -1,6 +1,5 @@
 """The world as it is now, held in memory: what each shopper did and what the shop sells."""
 
-import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -60,20 +59,22 @@ class LiveState:
         self._clock = clock
         self._kinds = [kind for kind in kinds if kind != SEEN_BY_NOBODY]
         self._histories = Histories(self._read, keep_events)
-        self._changes = itertools.count(1)
         self._version = 0
-        self._writing = threading.Lock()
+        self._counting = threading.Lock()
+        self._people = threading.Lock()  # histories and aliases: held for microseconds
+        self._goods = threading.Lock()  # the catalogue: held while all of it is read
         self.reload()
 
     def reload(self) -> None:
         """Read catalogue and aliases again and forget histories: others may have written."""
-        items, aliases = self._store.catalogue.items(), self._store.aliases()
-        with self._writing:
-            self._aliases = aliases
+        with self._goods:
+            items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = facts_of(items)
+        with self._people:
+            self._aliases = self._store.aliases()
             self._histories.clear()
-            self._touch()
+        self._touch()
 
     @property
     def version(self) -> int:
@@ -119,41 +120,42 @@ class LiveState:
         that the batch touches are read again from the store.
         """
         rows = zip(*(events[name].to_pylist() for name in _USED), strict=True)
-        with self._writing:
+        with self._people:
             for user, visitor, item, kind, time, value in rows:
                 who = self.resolve(actor(user, visitor) or "")
                 if receipt.duplicate:
                     self._histories.forget(who)
                 elif item is not None and kind in self._kinds:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
-            self._touch()
+        self._touch()
 
     def items_stored(self, items: pa.Table) -> None:
         """Follow rows of schema `ITEMS` that have just become durable."""
-        with self._writing:
+        with self._goods:
             self._facts = {**self._facts, **facts_of(items)}
             self._shelf.upsert(items)
-            self._touch()
+        self._touch()
 
     def items_deleted(self, item_ids: Sequence[str]) -> None:
         """Follow a deletion that has just become durable."""
-        with self._writing:
-            gone = set(item_ids)
+        gone = set(item_ids)
+        with self._goods:
             self._facts = {key: value for key, value in self._facts.items() if key not in gone}
             self._shelf.delete(item_ids)
-            self._touch()
+        self._touch()
 
     def alias_stored(self, visitor_id: str, user_id: str) -> None:
         """Follow an alias that has just become durable: the visitor's events are the user's."""
-        with self._writing:
+        with self._people:
             before = self._aliases.get(visitor_id, user_id)
             self._aliases = {**self._aliases, visitor_id: user_id}
             for who in (VISITOR_PREFIX + visitor_id, before, user_id):
                 self._histories.forget(who)
-            self._touch()
+        self._touch()
 
     def _touch(self) -> None:
-        self._version = next(self._changes)
+        with self._counting:
+            self._version += 1
 
     def _read(self, who: str) -> list[tuple[str, str, int, float]]:
         rows: list[tuple[str, str, int, float]] = []

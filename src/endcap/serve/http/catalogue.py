@@ -22,15 +22,15 @@ async def put_items(call: Call) -> Answer:
     runtime = call.runtime
     intake = await receive(call, ITEM_ROWS)
     await keep_bad(call, intake)
-    stored = await runtime.run(runtime.store.catalogue.upsert_items, intake.rows)
-    await runtime.run(runtime.live.items_stored, intake.rows)
+    stored = await runtime.write(runtime.store.catalogue.upsert_items, intake.rows)
+    await runtime.write(runtime.live.items_stored, intake.rows)
     return await remember(call, receipt_answer(200, intake, stored))
 
 
 async def get_items(call: Call) -> Answer:
     """Return a page of the catalogue, by id."""
     runtime = call.runtime
-    ids = runtime.live.item_ids()
+    ids = await runtime.run(runtime.live.item_ids)
     start = bisect.bisect_right(ids, _after(call.query.cursor)) if call.query.cursor else 0
     page = ids[start : start + call.query.limit]
     more = start + len(page) < len(ids)
@@ -53,8 +53,8 @@ async def delete_item(call: Call) -> Answer:
     """Remove an item; from the next request on nobody is shown it."""
     item_id = call.path("item_id")
     runtime = call.runtime
-    count = await runtime.run(runtime.store.catalogue.delete_items, [item_id])
-    runtime.live.items_deleted([item_id])
+    count = await runtime.write(runtime.store.catalogue.delete_items, [item_id])
+    await runtime.write(runtime.live.items_deleted, [item_id])
     return await remember(call, Answer(200, Deleted(count)))
 
 

@@ -21,7 +21,7 @@ async def put_users(call: Call) -> Answer:
     runtime = call.runtime
     intake = await receive(call, USER_ROWS)
     await keep_bad(call, intake)
-    stored = await runtime.run(runtime.store.catalogue.upsert_users, intake.rows)
+    stored = await runtime.write(runtime.store.catalogue.upsert_users, intake.rows)
     return await remember(call, receipt_answer(200, intake, stored))
 
 
@@ -31,7 +31,7 @@ async def post_alias(call: Call) -> Answer:
     runtime = call.runtime
     for name in ("visitor_id", "user_id"):
         _check_person(name, getattr(alias, name))
-    await runtime.run(runtime.store.alias, alias.visitor_id, alias.user_id)
+    await runtime.write(runtime.store.alias, alias.visitor_id, alias.user_id)
     runtime.live.alias_stored(alias.visitor_id, alias.user_id)
     return await remember(call, Answer(200, alias))
 

@@ -48,7 +48,7 @@ async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
 async def keep_bad(call: Call, intake: Intake) -> None:
     """Put what failed validation into the quarantine, durably."""
     if intake.quarantine.num_rows:
-        await call.runtime.run(call.runtime.store.quarantine.put, intake.quarantine)
+        await call.runtime.write(call.runtime.store.quarantine.put, intake.quarantine)
 
 
 def receipt_answer(status: int, intake: Intake, stored: Receipt) -> Answer:

@@ -22,7 +22,7 @@ TO_SIGMA: Final = 1.4826
 
 def browsing(events: ir.Table) -> ir.Table:
     """Return the events that may betray a machine."""
-    return events.filter(events.kind.notin(DELIBERATE))
+    return events.filter(~events.kind.isin(DELIBERATE))
 
 
 def without(events: ir.Table, caught: ir.Table) -> ir.Table:

@@ -77,7 +77,7 @@ def test_table_and_report(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--model", "populer"], "Did you mean 'popular'?"),
+        (["--model", "popula"], "Did you mean 'popular'?"),
         (["--split", "fixed"], "no column 'split'"),
         ([], "no clock times"),
     ],

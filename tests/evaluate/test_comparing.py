@@ -125,7 +125,7 @@ def test_progress_is_told() -> None:
 
 def test_unknown_baseline_is_named() -> None:
     with pytest.raises(PluginError, match="popular"):
-        evaluate({}, power_law(), baselines=("populer",))
+        evaluate({}, power_law(), baselines=("popula",))
 
 
 def test_ratings_are_marked_too() -> None:

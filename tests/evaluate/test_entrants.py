@@ -19,7 +19,7 @@ def test_settings_stand_behind_the_name() -> None:
 @pytest.mark.parametrize(
     ("entrant", "error", "match"),
     [
-        ("populer", PluginError, "popular"),
+        ("popula", PluginError, "popular"),
         ("popular:cuont=events", ConfigError, "count"),
         ("popular:events", ConfigError, "key=value"),
     ],

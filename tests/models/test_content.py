@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from endcap.features.text import fit_text
 from endcap.models.content import Content, texts
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
@@ -60,3 +61,38 @@ def test_texts_join_what_is_known(data: Dataset) -> None:
     told = dict(zip(data.items.ids(np.arange(6)), texts(data.item_table), strict=True))
     assert told["cup-blue"] == "blue tea cup Clay Home > Kitchen"
     assert told["nothing"] == ""
+
+
+WORDS = Content.parse(
+    {"dimensions": 0, "text_share": 1.0, "text": {"ngram_share": 0.0}, "fields": ["title"]}
+)
+LABELS = Content(dimensions=0, text_share=0.0)
+
+
+def test_whole_vectors_give_the_very_cosines(data: Dataset) -> None:
+    vectors = fit_text(texts(data.item_table, ("title",)), WORDS.text)
+    dense = vectors.transform(texts(data.item_table, ("title",))).toarray()
+    model = WORDS.fit(data)
+    asked = data.items.rows(["cup-blue", "lamp", "deng"])
+    scores = model.scores(Queries.of_histories(asked[:, None]))
+    expected = dense[asked] @ dense.T
+    known = np.isfinite(scores)
+    np.testing.assert_allclose(scores[known], expected[known], atol=1e-6)
+    nothing = data.items.row("nothing")
+    assert not known[:, nothing].any()
+    assert known.sum() == 3 * (len(data.items) - 1)
+
+
+def test_views_of_words_and_of_labels_can_be_told_apart(data: Dataset) -> None:
+    assert alike(data, "cup-blue", WORDS)[0] == "cup-red"
+    assert alike(data, "lamp", WORDS)[0] != "deng"
+    assert alike(data, "lamp", LABELS)[0] == "deng"
+
+
+def test_reasons_of_whole_vectors_sum_to_the_score(data: Dataset) -> None:
+    model = Content(dimensions=0).fit(data)
+    query = Queries.of_histories([[*data.items.rows(["cup-blue", "lamp", "nothing"]), -1]])
+    rows = data.items.rows(["cup-red", "deng", "zuodeng"])
+    shares = model.contributions(query, rows)
+    np.testing.assert_allclose(shares.sum(axis=1), model.scores(query)[0, rows], atol=1e-6)
+    assert not shares[:, 2:].any()

@@ -1,8 +1,9 @@
 """Content: items like the ones in the history, by what the catalogue says of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.schema.progress import Progress, silent
 
 Array = npt.NDArray[np.float32]
+Field = Literal["title", "brand", "categories", "description"]
+FIELDS: tuple[Field, ...] = ("title", "brand", "description", "categories")
 
 
 class Content(HistorySpec):
@@ -30,24 +33,31 @@ class Content(HistorySpec):
     profile of a shopper is the weighed mean of the vectors in the history, the score a dot product.
     Items nobody has touched are answered like any other. Time O(text + nnz d), memory items x d.
 
+    With ``dimensions = 0`` nothing is reduced: vectors stay sparse, cosines are exact, and rare
+    words (a model's name, a scent) keep their full weight, which an SVD takes from them.
+
     Stability: caller.
     """
 
-    dimensions: int = pydantic.Field(default=256, ge=1)
-    """Kept by the SVD; more tells fine differences apart."""
+    dimensions: int = pydantic.Field(default=256, ge=0)
+    """Kept by the SVD; more tells fine differences apart. 0 keeps the sparse vectors whole."""
     text_share: float = pydantic.Field(default=0.7, ge=0, le=1)
     """Share of a similarity that comes from text; the rest from category, brand and price."""
+    fields: tuple[Field, ...] = pydantic.Field(default=FIELDS, min_length=1)
+    """What is read as text."""
     text: TextSpec = TextSpec(bits=17)
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "ContentModel":
         """Read the catalogue; who took what does not matter here."""
         table = data.item_table
         progress(0, 2, "text")
-        words = fit_text(texts(table), self.text).transform(texts(table))
-        labels = _label_vectors(table)
-        blocks = _shared([words, labels], [self.text_share, 1 - self.text_share])
-        progress(1, 2, "svd")
-        vectors = _unit(svd(blocks, self.dimensions, rng).transform(blocks))
+        read = texts(table, self.fields)
+        words = fit_text(read, self.text).transform(read)
+        blocks = _shared([words, _label_vectors(table)], [self.text_share, 1 - self.text_share])
+        progress(1, 2, "vectors")
+        vectors: Array | sparse.csr_array = blocks
+        if self.dimensions:
+            vectors = _unit(svd(blocks, self.dimensions, rng).transform(blocks))
         progress(2, 2)
         return ContentModel(self, data.users, data.items, vectors)
 
@@ -59,13 +69,14 @@ class ContentModel(Model):
     Attributes
     ----------
     vectors
-        float32 (n_items, d) of length 1; 0 for an item of which the catalogue says nothing.
+        float32 (n_items, d), dense or CSR, of length 1; 0 for an item of which the catalogue says
+        nothing.
     """
 
     answers: ClassVar[Answers] = Answers(warm_items=True, explains=True)
 
     spec: Content
-    vectors: Array
+    vectors: Array | sparse.csr_array
 
     def scores(self, queries: Queries) -> Array:
         """Return the mean cosine to the history; NaN where nothing is known to compare."""
@@ -74,30 +85,48 @@ class ContentModel(Model):
             (self._weights(queries), rows, queries.indptr), shape=(len(queries), len(self.items))
         )
         taste = profile @ self.vectors
-        out = taste @ self.vectors.T
-        out[:, ~self.vectors.any(axis=1)] = np.nan
-        out[~taste.any(axis=1)] = np.nan
+        out = taste @ self._by_feature
+        if isinstance(out, sparse.csr_array):
+            out = out.toarray()
+        out[:, ~self._described] = np.nan
+        out[profile @ self._described.astype(np.float32) <= 0] = np.nan
         return np.asarray(out)
 
     def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
         """Return float32 (len(items), len(query.items)): weight x cosine of each past event."""
-        past = self.vectors[query.items] * self._weights(query)[:, None]
-        shares: Array = self.vectors[items] @ past.T
-        return shares
+        shares = self.vectors[items] @ self.vectors[np.maximum(query.items, 0)].T
+        dense = shares.toarray() if isinstance(shares, sparse.sparray) else shares
+        return np.asarray(dense * self._weights(query), np.float32)
+
+    @cached_property
+    def _by_feature(self) -> Array | sparse.csr_array:
+        """The vectors the other way round: for each feature, the items that have it."""
+        turned = self.vectors.T
+        return turned.tocsr() if isinstance(turned, sparse.sparray) else turned
+
+    @cached_property
+    def _described(self) -> npt.NDArray[np.bool_]:
+        if isinstance(self.vectors, sparse.csr_array):
+            return np.asarray(np.diff(self.vectors.indptr) > 0)
+        return np.asarray(self.vectors.any(axis=1))
 
     def _weights(self, queries: Queries) -> Array:
         weights = self.spec.event_weights(queries)
-        described = np.append(self.vectors.any(axis=1), False)[queries.items]
+        described = np.append(self._described, False)[queries.items]
         weights = np.where(described, weights, np.float32(0))
         total = np.bincount(queries.query_of, weights, len(queries))
         return np.asarray(weights / np.where(total > 0, total, 1)[queries.query_of], np.float32)
 
 
-def texts(table: pa.Table) -> list[str]:
-    """Return one text for each item: title, brand, categories, description."""
-    columns = [table[name].to_pylist() for name in ("title", "brand", "description")]
-    paths = [" ".join(c for c in found or () if c) for found in table["categories"].to_pylist()]
-    return [" ".join(filter(None, row)) for row in zip(*columns, paths, strict=True)]
+def texts(table: pa.Table, fields: Sequence[Field] = FIELDS) -> list[str]:
+    """Return one text for each item: what is known of it in `fields`, in their order."""
+    columns = [
+        [" ".join(c for c in found or () if c) for found in table[name].to_pylist()]
+        if name == "categories"
+        else table[name].to_pylist()
+        for name in fields
+    ]
+    return [" ".join(filter(None, row)) for row in zip(*columns, strict=True)]
 
 
 def _label_vectors(table: pa.Table) -> sparse.csr_array:
@@ -135,6 +164,7 @@ def _shared(blocks: list[sparse.csr_array], shares: list[float]) -> sparse.csr_a
     weight = np.where(total > 0, weight / np.where(total > 0, total, 1), filled)
     scaled = [scale_rows(b, np.sqrt(weight[:, i])) for i, b in enumerate(blocks)]
     joined = sparse.hstack(scaled, "csr")
+    joined.eliminate_zeros()
     used = np.flatnonzero(np.bincount(joined.indices, minlength=joined.shape[1]))
     return joined[:, used]
 

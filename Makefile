@@ -27,8 +27,7 @@ bench: .venv/dev  ## the benchmarks' list; run one with: make bench NAME=tempora
 	$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 bench-peers: .venv/dev  ## other libraries, in their own environment, to compare with
-	$(PYTHON) -m venv .bench-venv
-	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	$(BIN)/python -m benchmarks.peers.installing main
 
 torture: .venv/dev system  ## faults on real file systems, the long form (ROUNDS=50)
 	ENDCAP_TORTURE_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m torture --timeout 3600 $(ARGS)

@@ -18,6 +18,7 @@ from endcap.schema.version import __version__
 VERBS: Final[dict[str, str]] = {
     "demo": "Import, prepare, train, evaluate and serve the shop in the box.",
     "import": "Read events and catalogue from files.",
+    "quarantine": "Show what could not go in, and why.",
     "prepare": "Clean what was collected; report what was removed and why.",
     "train": "Fit a pipeline and publish its artefact.",
     "evaluate": "Compare models on a split of the events.",

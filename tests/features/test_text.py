@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.features.text import TextSpec, TextVectors, fit_text, normalise
@@ -98,6 +98,7 @@ def test_a_model_is_one_array_and_its_settings(vectors):
     assert (one != other).nnz == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=6))
 def test_a_batch_is_its_rows_and_any_text_will_do(texts):
     fitted = fit_text(TITLES, TextSpec(bits=10))

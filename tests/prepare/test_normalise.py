@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -11,6 +11,7 @@ from endcap.prepare.normalise import Log1p, MinMax, Rank, ZScore
 floats = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
 
 
+@settings(deadline=None)
 @given(floats)
 def test_z_scores_have_mean_0_and_deviation_1(values):
     found = ZScore.fit(values).apply(values)
@@ -21,6 +22,7 @@ def test_z_scores_have_mean_0_and_deviation_1(values):
         assert found.std() == pytest.approx(1, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(floats, floats)
 def test_min_max_stays_between_0_and_1(values, others):
     scale = MinMax.fit(values)
@@ -35,6 +37,7 @@ def test_logarithms_keep_sign_and_order():
     assert np.isnan(found[3])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=30))
 def test_ranks_are_the_mean_of_ties(values):
     found = Rank.fit(values).apply(values)

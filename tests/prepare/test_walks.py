@@ -1,7 +1,7 @@
 """The kernels against ten-line versions of themselves."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.prepare.walks import k_core, sessions
@@ -20,6 +20,7 @@ def naive_core(rows, user_core, item_core):
         kept = after
 
 
+@settings(deadline=None)
 @given(pairs, st.integers(1, 4), st.integers(1, 4))
 def test_the_core_is_the_fixpoint_of_removing(rows, user_core, item_core):
     users = np.array([u for u, _ in rows], np.int32)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.prepare.weights import DAY_US, kind_weights, microseconds, weigh
@@ -43,6 +43,7 @@ def test_a_null_kind_weighs_nothing_and_no_rows_are_fine():
     assert weigh([], [], 0, 1.0, TABLE).tolist() == []
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-(10**17), 10**17), min_size=2, max_size=20),
     st.floats(0.01, 1e4),

@@ -2,9 +2,9 @@
 
 from itertools import pairwise
 
+import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 # FNV-1a's offset and prime, and the constants of MurmurHash3's 64-bit finaliser.
 _OFFSET = np.uint64(0xCBF29CE484222325)
@@ -76,7 +76,7 @@ def count_features(  # noqa: PLR0917
     )
 
 
-@njit(cache=True, inline="always")
+@numba.njit(cache=True, inline="always")
 def _bucket(value, half, upper):  # type: ignore[no-untyped-def]
     """Finalise a hash and put it in its half of the columns."""
     value ^= value >> _SHIFT
@@ -87,12 +87,12 @@ def _bucket(value, half, upper):  # type: ignore[no-untyped-def]
     return np.int32(value & np.uint64(half - 1)) + (np.int32(half) if upper else np.int32(0))
 
 
-@njit(cache=True, inline="always")
+@numba.njit(cache=True, inline="always")
 def _step(value, code):  # type: ignore[no-untyped-def]
     return (value ^ np.uint64(code)) * _PRIME
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _alphabet_run(codes, start, stop, low, high, half, out, used):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Write the n-grams of one word with a border on both sides; return how many are written."""
     for first in range(start - 1, stop):
@@ -106,7 +106,7 @@ def _alphabet_run(codes, start, stop, low, high, half, out, used):  # type: igno
     return used
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _unspaced_run(codes, start, stop, longest, half, out, used):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Write the n-grams of a run without spaces; one and two signs stand for words too."""
     for first in range(start, stop):
@@ -121,7 +121,7 @@ def _unspaced_run(codes, start, stop, longest, half, out, used):  # type: ignore
     return used
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _features(codes, classes, start, stop, pairs, low, high, longest, half, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Write the buckets of one text, repeats included; return how many there are."""
     used = 0
@@ -150,7 +150,7 @@ def _features(codes, classes, start, stop, pairs, low, high, longest, half, out)
     return used
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _count_block(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     codes, classes, starts, pairs, low, high, longest, buffer, seen, sizes, indices, counts
 ):

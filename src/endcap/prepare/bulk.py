@@ -11,10 +11,13 @@ from endcap.prepare.words import KIND_CODES
 
 
 def buyers(events: ir.Table) -> ir.Table:
-    """Return (actor, peak, units): the mean units of a purchase line, and all units."""
+    """Return (actor, peak, units): the median units of a purchase line, and all units.
+
+    The median, because one thing sold by the gram or the gallon makes nobody a wholesaler.
+    """
     bought = events.filter(events.kind == KIND_CODES["purchase"])
     units = bought.quantity.cast("float64")
-    return bought.group_by("actor").aggregate(peak=units.mean(), units=units.sum())
+    return bought.group_by("actor").aggregate(peak=units.median(), units=units.sum())
 
 
 def account(actors: ir.Table, limit: float) -> ir.Table:

@@ -208,7 +208,8 @@ class Cleaner:
     def _bulk(self, events: ir.Table) -> None:
         """Name the buyers in bulk; they stay."""
         buyers = self.engine.keep(bulk.buyers(events))
-        limit = self._outlier(buyers, self.settings.bulk_spread)
+        usual = self._outlier(buyers, self.settings.bulk_spread)
+        limit = max(usual, self.settings.bulk_units - 1)
         (counts,) = self.engine.rows(bulk.account(buyers, limit))
         notes = {name: round(count or 0) for name, count in counts.items()}
         if notes["buyers"]:

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 MINUTE_US: Final = 60_000_000
 
@@ -58,7 +58,7 @@ def _lists(owners: Longs, others: Longs, n: int) -> tuple[Longs, Longs]:
     return starts, others
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _peel(u_start, u_items, i_start, i_users, user_core, item_core):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Remove what has too few neighbours, and then those neighbours that lost too many."""
     n_users, n_items = len(u_start) - 1, len(i_start) - 1
@@ -94,7 +94,7 @@ def _peel(u_start, u_items, i_start, i_users, user_core, item_core):  # type: ig
     return dead_users, dead_items
 
 
-@njit(cache=True)
+@numba.njit(cache=True)
 def _sessions(users, times, baskets, visits, gap):  # type: ignore[no-untyped-def]
     out = np.empty(len(users), np.int64)
     number, basket, visit = -1, 0, 0

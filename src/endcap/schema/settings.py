@@ -83,8 +83,10 @@ class PrepareSettings(Strict):
     bot_regularity: float = pydantic.Field(default=0.25, ge=0)
     """A bot's pauses vary less than this (interquartile range over median); people's above 1."""
     bulk_spread: float = pydantic.Field(default=3.5, gt=0)
-    """A bulk buyer's mean units a line lie this many robust deviations above the median, in logs.
+    """A bulk buyer's median units a line lie this many robust deviations above the median, in logs.
     Bulk buyers are counted in the report and stay."""
+    bulk_units: int = pydantic.Field(default=12, ge=2)
+    """Nobody with fewer units a line buys in bulk."""
     threads: int = pydantic.Field(default=0, ge=0)
     """Threads of the columnar engine; 0 takes all."""
     memory_mb: int = pydantic.Field(default=4096, ge=128)

@@ -79,7 +79,7 @@ def blend(
     """
     failed: list[str] = []
     asked = {name: models[name] for name in weights if name in models}
-    opinions = _each(asked, lambda model: _opinion(model, query, max(candidates, k)), failed)
+    opinions = _each(asked, lambda model: opinion(model, query, max(candidates, k)), failed)
     if not opinions:
         return Blend(*_nothing(), {}, tuple(failed))
     union = merge([opinion.proposed for opinion in opinions.values()])
@@ -93,18 +93,24 @@ def blend(
     return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed))
 
 
-class _Opinion(NamedTuple):
+class Opinion(NamedTuple):
+    """What a model proposes, and how it scores what others proposed for the same queries."""
+
     proposed: Candidates
     score: Callable[[Candidates], Floats]
 
 
-def _opinion(model: Model, query: Queries, n: int) -> _Opinion:
-    """Let a model propose and score; one that does both from dense scores computes them once."""
+def opinion(model: Model, queries: Queries, n: int) -> Opinion:
+    """Let a model propose n items for each query, and score.
+
+    A model that does both from dense scores computes them once: float32 (queries, items) stay in
+    memory until the opinion is let go.
+    """
     kind = type(model)
     if kind.retrieve is not Model.retrieve or kind.score is not Model.score:
-        return _Opinion(model.retrieve(query, n), partial(model.score, query))
-    dense = model.scores(query)
-    return _Opinion(top_k(dense, query, n), lambda union: dense[0, union.items])
+        return Opinion(model.retrieve(queries, n), partial(model.score, queries))
+    dense = model.scores(queries)
+    return Opinion(top_k(dense, queries, n), lambda union: dense[union.query_of, union.items])
 
 
 def _each(

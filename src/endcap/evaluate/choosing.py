@@ -1,0 +1,155 @@
+"""Choose models, settings and a blend for one shop, by itself, on validation alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import structlog
+
+from endcap.evaluate.exam import Exam
+from endcap.evaluate.lineup import Entrant
+from endcap.evaluate.mixing import Mix, mix
+from endcap.evaluate.pool import DEPTH, pool
+from endcap.evaluate.tuning import Choice, Clock, Trial, Tuner
+from endcap.models.queries import Queries
+from endcap.schema.errors import DataError, EndcapError
+from endcap.schema.progress import Progress, silent
+
+REFIT_MARGIN: Final = 1.3
+"""A fit on everything takes longer than one on the training part by at most about this."""
+BLEND_SHARE: Final = 0.15
+"""Of the budget, kept for the search for weights."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen, and everything that was tried.
+
+    Attributes
+    ----------
+    trial
+        The validation slice.
+    choices
+        Each model at its best settings, in the order of the line-up.
+    blend
+        For a shopper's whole history.
+    moment
+        For the last event alone: the blend of sessions and of pages of a product. None where
+        no model answers from a single event.
+    skipped
+        Models that could not take part, and why.
+    seconds
+        Of everything.
+    """
+
+    trial: Trial
+    choices: dict[str, Choice]
+    blend: Mix
+    moment: Mix | None
+    skipped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def best_single(self) -> str:
+        """The model with the highest score by itself."""
+        return max(self.choices, key=lambda name: self.choices[name].score)
+
+
+def choose(
+    entrants: Mapping[str, Entrant],
+    trial: Trial,
+    *,
+    budget_s: float = float("inf"),
+    depth: int = DEPTH,
+    clock: Clock = perf_counter,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Chosen:
+    """Tune each entrant, then choose the weights of their blend, within a budget.
+
+    First every model answers with its first settings, so that there is always something to blend;
+    then they are tuned, the best first: each may use an equal share of what is left when its turn
+    comes. What the final fits will take is set aside from the fits already seen.
+
+    Parameters
+    ----------
+    entrants
+        By name, cheap ones first; a model that fails is named among the `skipped`.
+    budget_s
+        Seconds for everything, the fits on all data included.
+    progress
+        Given a model's name or ``"blend"``, returns who is told how far it is.
+
+    Raises
+    ------
+    DataError
+        When no model could take part.
+    """
+    began = clock()
+    items = int((trial.exam.buyers > 0).sum())
+    tuners = {name: Tuner(entrant, trial, clock) for name, entrant in entrants.items()}
+    choices: dict[str, Choice] = {}
+    skipped: dict[str, str] = {}
+
+    def left() -> float:
+        refits = REFIT_MARGIN * sum(choice.fit_s for choice in choices.values())
+        return budget_s * (1 - BLEND_SHARE) - refits - (clock() - began)
+
+    for name, tuner in tuners.items():
+        guess = entrants[name].guess_s(items)
+        if choices and left() <= (1 + REFIT_MARGIN) * guess:
+            skipped[name] = f"no time: {left():.0f} s are left, a fit takes about {guess:.0f} s"
+            continue
+        progress(name)(0, tuner.steps, "first settings")
+        try:
+            choices[name] = tuner.first()
+        except (EndcapError, MemoryError) as error:
+            skipped[name] = str(error) or "not enough memory"
+            log.warning("left out", model=name, reason=skipped[name])
+    if not choices:
+        raise DataError("No model could be fitted.", hint="; ".join(skipped.values()))
+    ranked = sorted(choices, key=lambda name: -choices[name].score)
+    for turn, name in enumerate(ranked):
+        deadline = clock() + left() / (len(ranked) - turn)
+        choices[name] = tuners[name].climb(
+            choices[name], deadline=deadline, progress=progress(name)
+        )
+    tell = progress("blend")
+    tell(0, 2)
+    blend = _mixed(choices, trial, trial.exam, depth)
+    tell(1, 2)
+    moment = _moment(choices, trial, depth)
+    tell(2, 2)
+    return Chosen(trial, choices, blend, moment, skipped, clock() - began)
+
+
+def _mixed(choices: Mapping[str, Choice], trial: Trial, exam: Exam, depth: int) -> Mix:
+    models = {name: choice.model for name, choice in choices.items()}
+    best = max(choices, key=lambda name: choices[name].score)
+    return mix(pool(models, exam.queries, depth), exam, trial.k, {best: 1.0})
+
+
+def _moment(choices: Mapping[str, Choice], trial: Trial, depth: int) -> Mix | None:
+    """Choose weights for histories cut down to their last event."""
+    able = {n: c for n, c in choices.items() if not c.model.answers.empty}
+    if not able:
+        return None
+    return _mixed(able, trial, replace(trial.exam, queries=last_events(trial.exam.queries)), depth)
+
+
+def last_events(queries: Queries, n: int = 1) -> Queries:
+    """Return queries that know only the last n events of each history; exclusions stay."""
+    place = queries.indptr[1:][queries.query_of] - np.arange(len(queries.items))
+    kept = place <= n
+    counts = np.bincount(queries.query_of[kept], minlength=len(queries))
+    return replace(
+        queries,
+        indptr=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        items=queries.items[kept],
+        weights=queries.weights[kept],
+        values=queries.values[kept],
+        times=queries.times[kept],
+    )

@@ -1,0 +1,171 @@
+"""Which models are worth trying on a data set, and the settings among which validation chooses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from endcap.prepare.dataset import Dataset
+
+Axes = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model in the line-up.
+
+    Attributes
+    ----------
+    plugin
+        Name of the model's plug-in.
+    axes
+        Setting -> values to try, the best guess first; searched in this order.
+    fixed
+        Settings that are not searched.
+    cubic_s
+        Seconds of a fit on 10,000 items where it grows with their cube; 0 where it does not.
+    """
+
+    plugin: str
+    axes: Axes = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    cubic_s: float = 0.0
+
+    def guess_s(self, items: int) -> float:
+        """Return about how many seconds a fit takes on that many items, 0 where it is quick."""
+        return self.cubic_s * (items / 10_000) ** 3
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What decides who takes part.
+
+    Attributes
+    ----------
+    users, items, interactions
+        Users and items with interactions, and how many those are.
+    ordered, clocked
+        Whether it is known what came first, and when.
+    titled, labelled
+        Share of the items with a title, and with a category, a brand or a price.
+    repeated
+        Share of the interactions that repeat an earlier one of the same user and item.
+    """
+
+    users: int
+    items: int
+    interactions: int
+    ordered: bool
+    clocked: bool
+    titled: float
+    labelled: float
+    repeated: float
+
+    @classmethod
+    def of(cls, data: Dataset, *, ordered: bool = True, clocked: bool = True) -> "Profile":
+        """Look at a data set."""
+        table, rows = data.item_table, max(1, data.item_table.num_rows)
+        known = [table[name].is_valid().to_numpy() for name in ("categories", "brand", "price")]
+        n = data.interactions.num_rows
+        return cls(
+            users=len(np.unique(data.column("user"))),
+            items=len(np.unique(data.column("item"))),
+            interactions=n,
+            ordered=ordered,
+            clocked=clocked,
+            titled=1 - table["title"].null_count / rows,
+            labelled=float(np.logical_or.reduce(known).sum()) / rows,
+            repeated=1 - data.matrix(None).nnz / max(1, n),
+        )
+
+
+SPOKEN: Final = 0.2
+"""A catalogue that says something of a smaller share of its items feeds no content model."""
+REPEATED: Final = 0.1
+"""From this share of repeats on, how often something was taken may matter."""
+ANSWER_ONLY: Final = frozenset({"decay_events"})
+"""Settings that change how a model answers, not what it learns: no new fit is needed."""
+
+WORDS: Final = Entrant(
+    "content",
+    {
+        "decay_events": (2.5, 10.0, 0.0),
+        "text": ({"bits": 18, "ngram_share": 0.0}, {"bits": 18, "ngram_share": 0.3}),
+    },
+    {"dimensions": 0, "text_share": 1.0, "fields": ("title", "brand")},
+)
+LABELS: Final = Entrant(
+    "content", {"decay_events": (2.5, 10.0, 0.0)}, {"dimensions": 0, "text_share": 0.0}
+)
+
+
+def line_up(profile: Profile) -> dict[str, Entrant]:
+    """Return who takes part, cheap ones first, so that a short budget leaves something to blend."""
+    confidence: Axes = (
+        {"confidence": ("binary", "log", "weight")} if profile.repeated >= REPEATED else {}
+    )
+    found = {"popular": Entrant("popular", {"count": ("users", "events")})}
+    if profile.clocked:
+        found["trending"] = Entrant("trending", {"half_life_days": (7.0, 3.0, 14.0, 28.0)})
+    if profile.ordered:
+        found["transitions"] = Entrant(
+            "transitions",
+            {
+                "decay_events": (1.5, 5.0, 20.0),
+                "reach": (1.0, 4.0),
+                "target": (0.3, 0.0, 0.6),
+            },
+        )
+    if profile.titled >= SPOKEN:
+        found["content-words"] = WORDS
+    if profile.labelled >= SPOKEN:
+        found["content-attributes"] = LABELS
+    found["item-knn"] = Entrant(
+        "item-knn",
+        {
+            "decay_events": (50.0, 0.0, 10.0, 2.5),
+            "weighting": ("bm25", "none", "tf-idf"),
+            "similarity": ("dot", "cosine"),
+            "neighbours": (100, 30, 300),
+            "shrink": (0.0, 20.0),
+            **confidence,
+        },
+    )
+    found["ease"] = Entrant(
+        "ease",
+        {
+            "decay_events": (100.0, 0.0, 30.0, 10.0, 5.0, 2.5),
+            "l2": (300.0, 100.0, 1000.0),
+            "popularity": (0.0, 0.2),
+            "item_norm": (0.0, 0.25),
+            "user_norm": (0.0, 0.5),
+            **confidence,
+        },
+        cubic_s=30.0,
+    )
+    if profile.ordered:
+        found["slit"] = Entrant(
+            "slit",
+            {
+                "decay_events": (2.5, 10.0, 30.0),
+                "l2": (50.0, 200.0, 15.0),
+                "popularity": (0.0, -0.3),
+                "future_decay": (1.0, 3.0),
+            },
+            cubic_s=45.0,
+        )
+    found["user-knn"] = Entrant(
+        "user-knn", {"decay_events": (50.0, 0.0, 10.0), "neighbours": (200, 100, 500)}
+    )
+    found["ials"] = Entrant(
+        "ials",
+        {
+            "decay_events": (50.0, 0.0, 10.0),
+            "unobserved": (0.1, 0.03, 0.3),
+            "l2": (0.003, 0.01, 0.03),
+            "factors": (64, 128),
+            **confidence,
+        },
+    )
+    return found

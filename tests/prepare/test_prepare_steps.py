@@ -1,16 +1,18 @@
 """Each step of `prepare` on events whose right answer is known."""
 
 from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from prepare_worlds import NOW, at, events, left
 
-from endcap.prepare.run import prepare
+from endcap.events.opening import open_store
+from endcap.prepare.run import prepare, prepare_store
 from endcap.schema.actors import actor
 from endcap.schema.errors import DataError
-from endcap.schema.settings import PrepareSettings
+from endcap.schema.settings import PrepareSettings, Settings, StoreSettings
 
 
 def run(table, **more):
@@ -283,3 +285,14 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DataError, match="item_id") as caught:
         prepare(pa.table({"itemid": ["a"], "user_id": ["b"]}))
     assert "itemid" in caught.value.hint
+
+
+def test_a_store_that_holds_nothing_is_prepared_into_nothing(tmp_path: Path) -> None:
+    settings = Settings(store=StoreSettings(folder=tmp_path))
+    store = open_store(settings.store)
+    try:
+        prepared = prepare_store(store, settings)
+    finally:
+        store.close()
+    assert prepared.dataset.shape == (0, 0)
+    assert prepared.report.balanced

@@ -21,6 +21,7 @@ from ibis.expr.operations import Node
 
 from endcap.schema.errors import DataError
 from endcap.schema.settings import PrepareSettings
+from endcap.schema.tables import EVENTS
 
 Source = Iterable[pa.RecordBatch] | Path | str
 """Batches, or the path of a Parquet file; a table is its batches."""
@@ -111,7 +112,7 @@ def _reader(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader | pa.Tabl
     rest = iter(batches)
     first = next(rest, None)
     if first is None:
-        return pa.table({"kind": pa.array([], pa.string())})
+        return EVENTS.empty_table()
     return pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], rest))
 
 

@@ -4,34 +4,39 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from benchmarks import lineup, mixing, report
+from benchmarks import report
 from benchmarks.data import Folder
-from benchmarks.lineup import Axes
 from benchmarks.peers.calling import ask_peers
-from benchmarks.tuning import DEPTH, Choice, mark, tune
+from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.comparing import answer, compare, fit, total_cost
 from endcap.evaluate.comparison import Comparison
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.judging import Cost, Result, judge
+from endcap.evaluate.lineup import Entrant, Profile, line_up
 from endcap.evaluate.meter import Meter
-from endcap.models import specs
-from endcap.models.candidates import Candidates
+from endcap.evaluate.pool import blend_lists
+from endcap.evaluate.tuning import HEAT_USERS, Trial
+from endcap.models.base import Model, Spec
 from endcap.prepare.split import Split
-from endcap.schema.errors import EndcapError
+from endcap.schema.progress import Progress
+from endcap.schema.spans import seconds
 
 QUICK_USERS = 500
 TUNING_USERS = 5_000
 BLEND = "blend"
+QUICK = ("popular", "item-knn", "ease")
+"""Who takes part in a quick look, with first settings."""
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """Return a parser with the flags of every study of ranked lists."""
     out = report.parser(doc)
     out.add_argument("--models", default="", help="only these: a,b")
+    out.add_argument("--budget", help="time to choose in: 10m (default: all it takes)")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
     out.add_argument("--keep-seen", action="store_true", help="lists may repeat (groceries)")
     out.add_argument("--markdown", action="store_true", help="print the table as Markdown")
@@ -42,17 +47,18 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 def study(
     args: argparse.Namespace, source: Folder, test: Split, valid: Split, ks: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Tune on `valid`, judge on `test`, print the table, return the outcome."""
+    """Choose on `valid`, judge on `test`, print the table, return the outcome."""
     with Meter() as meter:
         seen = {"exclude_seen": not args.keep_seen, "seed": args.seed}
-        limit = QUICK_USERS if args.quick else None
-        exam = Exam.of(test, max_users=limit, **seen)
-        trial = Exam.of(valid, max_users=QUICK_USERS if args.quick else TUNING_USERS, **seen)
-        results, chosen, skipped = _ours(args, source, exam, trial, ks)
-        peers, absent = ask_peers(args, exam, trial, ks)
-        comparison = compare(exam, [*results, *peers], ks, skipped | absent)
+        most = QUICK_USERS if args.quick else TUNING_USERS
+        exam = Exam.of(test, max_users=QUICK_USERS if args.quick else None, **seen)
+        trial = Trial.of(valid, k=ks[0], max_users=most, heat_users=min(most, HEAT_USERS), **seen)
+        plan = _plan(choose(entrants(args, source), trial, budget_s=_budget(args), progress=_say))
+        results = _ours(plan, exam, ks)
+        peers, absent = ask_peers(args, exam, trial.exam, ks)
+        comparison = compare(exam, [*results, *peers], ks, plan.skipped | absent)
     _show(args, comparison)
-    best = max(results, key=lambda result: chosen[result.name].score)
+    best = max(results, key=lambda result: plan.scores[result.name])
     ours = {result.name for result in results}
     return report.outcome(
         meter,
@@ -69,67 +75,72 @@ def study(
         leading_intervals={
             r.name: list(r.intervals[comparison.metric]) for r in comparison.results
         },
-        validation={name: choice.score for name, choice in chosen.items()},
-        trials={name: choice.trials for name, choice in chosen.items()},
+        against_best={
+            result.name: paired._asdict()
+            for result, paired in zip(comparison.results, comparison.against_best, strict=True)
+        },
+        validation=plan.scores,
+        trials=plan.trials,
+        adds=plan.adds,
+        choosing_s=plan.seconds,
         counts=comparison.counts,
         skipped=comparison.skipped,
     )
 
 
-def _ours(
-    args: argparse.Namespace, source: Folder, exam: Exam, trial: Exam, ks: tuple[int, ...]
-) -> tuple[list[Result], dict[str, Choice], dict[str, str]]:
-    """Tune each model, fit it once more, judge it; then judge their blend."""
-    results: list[Result] = []
-    chosen: dict[str, Choice] = {}
-    skipped: dict[str, str] = {}
-    answers: dict[str, Candidates] = {}
-    for name, axes in entrants(args, source).items():
-        try:
-            choice = tune(name, axes, trial, ks[0])
-            result, answers[name] = _fit(name, choice.settings, exam, ks)
-        except (EndcapError, MemoryError) as error:
-            skipped[name] = str(error) or "not enough memory"
-            report.say(f"{name}: left out: {skipped[name]}")
-            continue
-        results.append(result)
-        chosen[name] = choice
+class _Plan(NamedTuple):
+    """What was chosen, without the models that were fitted for it: some are large."""
+
+    specs: dict[str, Spec]
+    weights: dict[str, float]
+    scores: dict[str, float]
+    trials: dict[str, int]
+    adds: dict[str, Any]
+    skipped: dict[str, str]
+    seconds: float
+
+
+def _plan(chosen: Chosen) -> _Plan:
+    found = {name: choice.model.spec for name, choice in chosen.choices.items()}
+    scores = {name: choice.score for name, choice in chosen.choices.items()}
+    weights = chosen.blend.weights
+    for name, choice in chosen.choices.items():
         report.say(f"{name}: validation {choice.score:.4f} in {choice.trials} trials")
-    weights = mixing.choose_weights(chosen, trial, ks[0])
     if len(weights) > 1:
-        result, chosen[BLEND] = _blend(weights, chosen, answers, exam, trial, ks)
-        costs = [one.cost for one in results if one.name in weights]
-        results.append(replace(result, cost=_sum(costs)))
-        report.say(f"{BLEND}: validation {chosen[BLEND].score:.4f}: {weights}")
-    return results, chosen, skipped
+        scores[BLEND] = chosen.blend.score
+        report.say(f"{BLEND}: validation {chosen.blend.score:.4f}: {weights}")
+    return _Plan(
+        found,
+        weights,
+        scores,
+        {name: choice.trials for name, choice in chosen.choices.items()},
+        {name: asdict(part) for name, part in chosen.blend.parts.items()},
+        chosen.skipped,
+        chosen.seconds,
+    )
 
 
-def _fit(
-    name: str, settings: dict[str, Any], exam: Exam, ks: tuple[int, ...]
-) -> tuple[Result, Candidates]:
-    spec = specs.make(name, settings)
-    model, fitting = fit(spec, exam)
-    lists, answering = answer(model, exam, DEPTH)
-    cost = total_cost(fitting, answering)
-    settings = spec.model_dump(mode="json")
-    return judge(name, lists.top(max(ks)), exam, ks, cost=cost, settings=settings), lists
-
-
-def _blend(
-    weights: dict[str, float],
-    chosen: dict[str, Choice],
-    answers: dict[str, Candidates],
-    exam: Exam,
-    trial: Exam,
-    ks: tuple[int, ...],
-) -> tuple[Result, Choice]:
-    width = len(exam.buyers)
-    past = {name: mixing.spread(chosen[name].lists, width) for name in weights}
-    lists = mixing.mix(past, weights)
-    choice = Choice(weights, mark(lists, trial, ks[0]), 1, lists)
-    parts = {name: mixing.spread(answers[name], width) for name in weights}
-    ranked = mixing.mix(parts, weights, max(ks))
-    return judge(BLEND, ranked, exam, ks, settings={"weights": weights}), choice
+def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...]) -> list[Result]:
+    """Fit each model once more and judge it; then judge the blend."""
+    results: list[Result] = []
+    members: dict[str, Model] = {}
+    for name, spec in plan.specs.items():
+        model, fitting = fit(spec, exam)
+        lists, answering = answer(model, exam, max(ks))
+        cost = total_cost(fitting, answering)
+        settings = spec.model_dump(mode="json")
+        results.append(judge(name, lists, exam, ks, cost=cost, settings=settings))
+        if name in plan.weights:
+            members[name] = model
+        report.say(f"{name}: {results[-1].figures[f'ndcg@{ks[0]}']:.4f}")
+    if BLEND in plan.scores:
+        with Meter() as meter:
+            ranked = blend_lists(members, plan.weights, exam.queries, max(ks))
+        costs = [one.cost for one in results if one.name in plan.weights]
+        settings = {"weights": plan.weights}
+        cost = replace(_sum(costs), answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
+        results.append(judge(BLEND, ranked, exam, ks, cost=cost, settings=settings))
+    return results
 
 
 def _sum(costs: Sequence[Cost]) -> Cost:
@@ -137,18 +148,32 @@ def _sum(costs: Sequence[Cost]) -> Cost:
     return Cost(*added, peak_mb=max(cost.peak_mb for cost in costs))
 
 
-def entrants(args: argparse.Namespace, source: Folder) -> dict[str, Axes]:
+def entrants(args: argparse.Namespace, source: Folder) -> dict[str, Entrant]:
     """Return the models that can take part on this data, with their axes."""
-    found = dict(lineup.ALWAYS) | (lineup.ORDERED if source.ordered else {})
-    found |= lineup.CLOCKED if source.clocked else {}
-    described = source.data.item_table["title"].null_count < len(source.data.items)
-    found |= lineup.DESCRIBED if described else {}
+    profile = Profile.of(source.data, ordered=source.ordered, clocked=source.clocked)
+    found = line_up(profile)
     if args.models:
         asked = [name.strip() for name in args.models.split(",")]
-        found = {name: found.get(name, {}) for name in dict.fromkeys(["popular", *asked])}
+        found = {name: found.get(name, Entrant(name)) for name in ("popular", *asked)}
     if args.quick:
-        found = {name: {} for name in found if args.models or name in lineup.QUICK}
+        quick = [name for name in found if args.models or name in QUICK]
+        found = {
+            name: replace(found[name], axes={k: v[:1] for k, v in found[name].axes.items()})
+            for name in quick
+        }
     return found
+
+
+def _budget(args: argparse.Namespace) -> float:
+    return float("inf") if args.budget is None else seconds(args.budget)
+
+
+def _say(name: str) -> Progress:
+    def tell(done: int, total: int, note: str = "") -> None:
+        if not done:
+            report.say(f"{name}: {note or 'tuning'}")
+
+    return tell
 
 
 def _row(result: Result) -> dict[str, float]:

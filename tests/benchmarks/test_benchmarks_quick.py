@@ -1,6 +1,5 @@
 """Every benchmark of ranking runs on a folder never seen and ends with its JSON object."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -12,15 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from benchmarks.peers import calling, installing
-from benchmarks.tuning import Choice, mark, tune
 
 from benchmarks import __main__ as front
-from benchmarks import data, lineup, mixing, report, study
-from endcap import plugins
+from benchmarks import data, report, study
 from endcap.evaluate.exam import Exam
+from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.meter import Meter
-from endcap.models.base import Spec
-from endcap.models.candidates import Candidates
 from endcap.prepare.split import Temporal
 from endcap.schema.errors import DataError, PluginError
 
@@ -162,68 +158,11 @@ def test_fixed_split_says_what_it_had_to_draw(
     assert found["counts"]["train_interactions"] == 720
 
 
-def test_axes_name_real_settings_and_quick_models_exist() -> None:
-    for name, axes in (lineup.ALWAYS | lineup.ORDERED | lineup.CLOCKED | lineup.DESCRIBED).items():
-        spec: type[Spec] = plugins.load("endcap.models", name)
-        for key, values in axes.items():
-            for value in values:
-                spec.parse({key: value})
-    assert set(lineup.QUICK) <= set(lineup.ALWAYS)
-
-
-def test_tuning_climbs_axis_by_axis_on_validation(folder: Path) -> None:
-    trial = Exam.of(Temporal(days=28).apply(data.load(folder).data))
-    axes = {"neighbours": (1, 10), "decay_events": (0.0, 5.0)}
-    choice = tune("item-knn", axes, trial, 10)
-    assert choice.trials == 3
-    assert choice.score >= tune("item-knn", {"neighbours": (1,)}, trial, 10).score
-    assert set(choice.settings) == {"neighbours", "decay_events"}
-    alone = tune("item-knn", {key: (value,) for key, value in choice.settings.items()}, trial, 10)
-    assert alone.score == choice.score == mark(choice.lists, trial, 10)
-
-
-def test_a_blend_adds_shares_of_the_best_score() -> None:
-    lists = Candidates.of([[0, 1, 2], []], [[4.0, 2.0, -1.0], []])
-    first = mixing.spread(lists, 4)
-    assert lists.indptr.tolist() == [0, 3, 3]  # left as it was
-    second = mixing.spread(Candidates.of([[2, 3], [1]], [[10.0, 10.0], [0.5]]), 4)
-    assert first.toarray().tolist() == [[1, 0.5, 0, 0], [0, 0, 0, 0]]
-    mixed = mixing.mix({"a": first, "b": second}, {"a": 1.0, "b": 0.7}, k=3)
-    assert mixed.row(0)[0].tolist() == [0, 2, 3]
-    assert mixed.row(0)[1].tolist() == pytest.approx([1.0, 0.7, 0.7])
-    assert mixed.row(1)[0].tolist() == [1]
-
-
-def test_weights_let_in_only_what_helps(folder: Path) -> None:
-    trial = Exam.of(Temporal(days=28).apply(data.load(folder).data))
-    indptr, items = trial.targets
-    half = Candidates.of(
-        [
-            items[start:stop][: (stop - start + 1) // 2]
-            for start, stop in itertools.pairwise(indptr)
-        ],
-        [np.ones((stop - start + 1) // 2) for start, stop in itertools.pairwise(indptr)],
-    )
-    rest = Candidates.of(
-        [
-            items[start:stop][(stop - start + 1) // 2 :]
-            for start, stop in itertools.pairwise(indptr)
-        ],
-        [np.ones((stop - start) // 2) for start, stop in itertools.pairwise(indptr)],
-    )
-    wrong = Candidates.of([[0]] * len(trial), [[1.0]] * len(trial))
-    lists = {"half": half, "rest": rest, "wrong": wrong}
-    choices = {name: Choice({}, mark(row, trial, 10), 1, row) for name, row in lists.items()}
-    weights = mixing.choose_weights(choices, trial, 10)
-    assert {"half", "rest"} <= set(weights)
-    parts = {name: mixing.spread(row, 30) for name, row in lists.items()}
-    assert mark(mixing.mix(parts, weights), trial, 10) == pytest.approx(1.0, abs=0.02)
-
-
 def test_a_model_that_cannot_take_part_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(lineup.ALWAYS, "ease", {"max_items": (3,)})
+    weak = {"popular": Entrant("popular"), "ease": Entrant("ease", fixed={"max_items": 3})}
+    monkeypatch.setattr(study, "line_up", lambda profile: weak)
     found = last_line(["temporal", "--data", str(folder)], capsys)
     assert "max_items" in found["skipped"]["ease"]
     assert "ease" not in found["models"]

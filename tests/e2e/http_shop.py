@@ -17,7 +17,7 @@ from endcap.schema.settings import StoreSettings
 
 ENDCAP = [str(Path(sys.prefix) / "bin" / "endcap"), "serve", "--port", "0"]
 ODD = [sys.executable, str(Path(__file__).parent / "odd_shop.py")]
-ROUNDS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "5"))
 
 
 class ShopProcess:

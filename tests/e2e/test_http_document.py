@@ -21,7 +21,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         found = subprocess.run(
             [
                 *(SCHEMATHESIS, "run", f"{shop.url}/openapi.json", "--checks", "all"),
-                *("--max-examples", "20", "--seed", "68", "--generation-deterministic"),
+                *("--max-examples", "10", "--seed", "68", "--generation-deterministic"),
             ],
             capture_output=True,
             text=True,

@@ -21,7 +21,12 @@ app = typer.Typer(add_completion=False)
 
 @app.callback()
 def plot() -> None:
-    """Draw what a model says."""
+    """Draw what a model says.
+
+    Example:
+
+      endcap plot heatmap --model ease --out scores.png
+    """
 
 
 @app.command()

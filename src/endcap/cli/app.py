@@ -63,7 +63,7 @@ def _hush() -> None:
     """Keep the log of the stages to warnings, on stderr; ``endcap serve`` logs in its own way."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 

@@ -17,7 +17,7 @@ lint: .venv/dev  ## formatting, style, types, import directions, spelling
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests benchmarks examples scripts docs README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell src benchmarks examples scripts docs README.md CONTRIBUTING.md CHANGELOG.md
 
 format: .venv/dev  ## put everything in order
 	$(BIN)/ruff format .

@@ -1,33 +1,53 @@
-"""``endcap train``: fit a recipe, publish its artefact, let it serve."""
+"""``endcap train``: choose and fit the models of a shop, publish them, let them serve."""
 
 import json
 import logging
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
+from endcap.evaluate.learning import Learnt, learn_store
+from endcap.evaluate.learning_report import table, to_dict, write_html
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
-from endcap.recommend.recipe import DEFAULT, load_recipe, recipe_names
+from endcap.recommend.recipe import load_recipe, recipe_names
 from endcap.recommend.training import train_store
 from endcap.schema.progress import Progress as Told
 from endcap.schema.settings import load_settings
+from endcap.schema.spans import seconds
 from endcap.serve.logs import configure_logs
 
 app = typer.Typer(add_completion=False)
 
-RECIPE_HELP = f"A recipe that comes along ({', '.join(recipe_names())}), or a .toml file."
+RECIPE_HELP = (
+    f"Search nothing, fit this: one that comes along ({', '.join(recipe_names())}) or a .toml file."
+)
+REPORT = "training.html"
 
 
 @app.command()
 def train(  # noqa: PLR0917
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = DEFAULT,
+    budget: Annotated[
+        str, typer.Option(help="Time to choose and fit in: 90s, 10m, 1h; more finds more.")
+    ] = "2m",
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Shoppers buy again what they have (groceries).")
+    ] = False,
+    recipe: Annotated[str | None, typer.Option(help=RECIPE_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Same data, same seed: same models.")] = 0,
     undo: Annotated[
         bool, typer.Option("--rollback", help="Train nothing; let the artefact before serve again.")
@@ -38,7 +58,12 @@ def train(  # noqa: PLR0917
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     file: Annotated[Path | None, typer.Option("--config", help="An endcap.toml.")] = None,
 ) -> None:
-    """Fit every model of a recipe, publish them as one artefact, and let it serve.
+    """Choose the models of this shop, fit them on everything, and let them serve.
+
+    The latest weeks are held back: models are tuned and blended by how well they foresee them,
+    within the budget; what adds nothing is left out. Then all is fitted on everything and
+    published, and a report says what was tried. When the recipe that serves already does
+    better, it is kept and fitted on the new events. With --recipe nothing is searched.
 
     What serves now goes on until the new artefact is complete, on disk and read back. The newest
     five are kept; a running server changes over by itself.
@@ -47,7 +72,7 @@ def train(  # noqa: PLR0917
 
       endcap train
 
-      endcap train --recipe simple --seed 7
+      endcap train --budget 10m
 
       endcap train --recipe mine.toml --folder shop
 
@@ -64,17 +89,34 @@ def train(  # noqa: PLR0917
     if undo:
         typer.echo(rollback(place))
         return
-    chosen = load_recipe(recipe)
-    with _bars(quiet=as_json) as bars, closing(open_store(settings.store)) as store:
-        artefact = train_store(
-            store, chosen, settings, seed=seed, progress=lambda name: _teller(bars, name)
-        )
-    _print(artefact, next(line for line in listing(place) if line.id == artefact.id), as_json)
+    chosen, budget_s = load_recipe(recipe) if recipe else None, seconds(budget)
+    learnt = None
+    with (
+        _bars(quiet=as_json) as bars,
+        closing(open_store(settings.store)) as store,
+    ):
+        told = Tellers(bars, None if chosen else budget_s)
+        if chosen is not None:
+            artefact = train_store(store, chosen, settings, seed=seed, progress=told)
+        else:
+            learnt = learn_store(
+                store,
+                settings,
+                budget_s=budget_s,
+                keep_seen=keep_seen,
+                seed=seed,
+                progress=told,
+            )
+            artefact = learnt.artefact
+    if learnt is not None:
+        _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
+    line = next(line for line in listing(place) if line.id == artefact.id)
+    _print(artefact, line, as_json=as_json, learnt=learnt)
 
 
 def _bars(*, quiet: bool) -> Progress:
     columns = (
-        TextColumn("{task.fields[name]:<10}"),
+        TextColumn("{task.fields[name]:<18}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -83,24 +125,71 @@ def _bars(*, quiet: bool) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=quiet)
 
 
-def _teller(bars: Progress, name: str) -> Told:
-    task = bars.add_task("", name=name, total=None)
+class Tellers:
+    """One bar for each model, whatever is done with it, and one for the time that is left.
 
-    def tell(done: int, total: int, note: str = "") -> None:
-        bars.update(task, completed=done, total=total or None, description=note)
+    Parameters
+    ----------
+    bars
+        Where they are drawn.
+    budget_s
+        Seconds in all; None where no time was set.
+    """
 
-    return tell
+    def __init__(self, bars: Progress, budget_s: float | None) -> None:
+        self._bars, self._budget = bars, budget_s
+        self._tasks: dict[str, TaskID] = {}
+        self._began = perf_counter()
+        if budget_s is not None:
+            self._tasks["time"] = bars.add_task("", name="time, s", total=round(budget_s))
+
+    def __call__(self, name: str) -> Told:
+        """Return who is told how far a model is."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task("", name=name, total=None)
+
+        def tell(done: int, total: int, note: str = "") -> None:
+            task = self._tasks[name]
+            self._bars.update(task, completed=done, total=total or None, description=note)
+            if self._budget is not None:
+                spent = min(perf_counter() - self._began, self._budget)
+                left = f"{self._budget - spent:.0f} s left"
+                self._bars.update(self._tasks["time"], completed=round(spent), description=left)
+
+        return tell
 
 
-def _print(artefact: Artefact, line: Listed, as_json: bool) -> None:
+def _print_learnt(learnt: Learnt, page: Path, *, as_json: bool) -> None:
+    if as_json:
+        return
+    console = Console(stderr=True)
+    if learnt.chosen is None:
+        console.print(f"{learnt.reason} The shop recipe was fitted; nothing was searched.")
+        return
+    console.print(table(learnt.chosen))
+    for name, why in learnt.chosen.skipped.items():
+        console.print(f"left out: {name}: {why}")
+    rival = learnt.contest
+    if rival is not None:
+        low, high = rival.interval
+        console.print(
+            f"against recipe {rival.champion} ({rival.score:.4f}): {rival.gain:+.4f} "
+            f"[{low:+.4f}, {high:+.4f}]: "
+            + ("the new blend serves." if rival.won else "it is kept, fitted on the new events.")
+        )
+    console.print(f"report: {page}")
+
+
+def _print(artefact: Artefact, line: Listed, *, as_json: bool, learnt: Learnt | None) -> None:
     facts = artefact.facts
     if as_json:
         said = {"artefact": artefact.id, "recipe": artefact.recipe.name, "bytes": line.bytes}
-        typer.echo(json.dumps({**said, **facts}))
+        more = {} if learnt is None else {"learning": to_dict(learnt)}
+        typer.echo(json.dumps({**said, **facts, **more}))
         return
     table = Table("model", "seconds", title=f"recipe {artefact.recipe.name}", title_justify="left")
-    for name, seconds in facts["seconds"].items():
-        table.add_row(name, f"{seconds:.2f}")
+    for name, took in facts["seconds"].items():
+        table.add_row(name, f"{took:.2f}")
     Console(stderr=True).print(
         table,
         f"{facts['interactions']:,} interactions of {facts['users']:,} shoppers with "

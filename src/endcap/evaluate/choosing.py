@@ -106,17 +106,23 @@ def choose(
         progress(name)(0, tuner.steps, "first settings")
         try:
             choices[name] = tuner.first()
-        except (EndcapError, MemoryError) as error:
-            skipped[name] = str(error) or "not enough memory"
+        except EndcapError as error:
+            skipped[name] = str(error)
             log.warning("left out", model=name, reason=skipped[name])
+        except Exception as error:  # a plug-in may raise anything; the others go on
+            skipped[name] = f"{type(error).__name__}: {error}"
+            log.exception("left out", model=name)
     if not choices:
         raise DataError("No model could be fitted.", hint="; ".join(skipped.values()))
     ranked = sorted(choices, key=lambda name: -choices[name].score)
     for turn, name in enumerate(ranked):
         deadline = clock() + left() / (len(ranked) - turn)
-        choices[name] = tuners[name].climb(
-            choices[name], deadline=deadline, progress=progress(name)
-        )
+        try:
+            choices[name] = tuners[name].climb(
+                choices[name], deadline=deadline, progress=progress(name)
+            )
+        except Exception:  # what was found before stands
+            log.exception("not tuned further", model=name)
     tell = progress("blend")
     tell(0, 2)
     blend = _mixed(choices, trial, trial.exam, depth)

@@ -1,6 +1,6 @@
 """Choose the weights of a blend on validation, and say what each member adds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,8 @@ from endcap.evaluate.pool import Gains, Pool
 
 WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 ROUNDS: Final = 4
-WORTH: Final = 0.002
-"""A member that adds a smaller share of the score than this, or maybe nothing, goes."""
+WORTH: Final = 0.005
+"""A member that adds a smaller share of the score than this goes: it would only cost time."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,20 @@ class Mixer:
         """Return the mean of `values`."""
         return float(self.values(weights).mean())
 
-    def search(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """Climb from `weights` over all models of the pool, one weight at a time.
+    def search(
+        self, weights: Mapping[str, float], among: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """Climb from `weights`, one weight at a time, over the models `among` (default: all).
 
         Every model is tried at each of `WEIGHTS` until a round changes nothing: a coordinate
         ascent, whose steps are as coarse as a validation slice of thousands can tell apart.
         """
-        best = {name: weights.get(name, 0.0) for name in self._pool.names}
+        names = self._pool.names if among is None else among
+        best = {name: weights.get(name, 0.0) for name in names}
         top = self.score(best)
         for _ in range(ROUNDS):
             before = dict(best)
-            for name in self._pool.names:
+            for name in names:
                 rest = self._pool.total({**best, name: 0.0})
                 row = self._pool.row(name)
                 for weight in WEIGHTS:
@@ -128,20 +131,16 @@ def mix(pool: Pool, exam: Exam, k: int, start: Mapping[str, float]) -> Mix:
         Where the search begins: the best single model is a good place.
     """
     mixer = Mixer(pool, exam, k)
-    weights = _over_largest(mixer.search(start))
+    weights = mixer.search(start)
     while True:
+        weights = _over_largest(weights)
         values = mixer.values(weights)
         parts = {name: mixer.part(weights, name, values) for name in weights}
-        idle = [name for name in parts if not _pays(parts[name], float(values.mean()))]
-        if not idle or len(parts) == 1:
-            break
-        least = min(idle, key=lambda name: parts[name].adds)
-        weights = _over_largest({n: weight for n, weight in weights.items() if n != least})
-    return Mix(weights, values, parts, mixer.tried)
-
-
-def _pays(part: Part, score: float) -> bool:
-    return part.adds >= WORTH * score and part.interval.low > 0
+        least = min(parts, key=lambda name: parts[name].adds)
+        if len(parts) == 1 or parts[least].adds >= WORTH * values.mean():
+            return Mix(weights, values, parts, mixer.tried)
+        kept = {name: weight for name, weight in weights.items() if name != least}
+        weights = mixer.search(kept, among=tuple(kept))
 
 
 def _over_largest(weights: Mapping[str, float]) -> dict[str, float]:

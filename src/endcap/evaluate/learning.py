@@ -1,0 +1,187 @@
+"""``endcap train`` without a recipe: choose, contend, fit on everything, publish, report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import structlog
+
+from endcap.evaluate.champion import Contest, contest
+from endcap.evaluate.choosing import Chosen, choose
+from endcap.evaluate.lineup import Profile, line_up
+from endcap.evaluate.tuning import Clock, Trial
+from endcap.evaluate.wiring import recipe_of
+from endcap.events.store import Store
+from endcap.prepare.dataset import Dataset
+from endcap.prepare.run import prepare_store
+from endcap.prepare.split import DAY_US, Split, Temporal
+from endcap.recommend.artefacts import Artefact, current, load_artefact
+from endcap.recommend.recipe import Recipe, load_recipe
+from endcap.recommend.training import NOTHING, train
+from endcap.schema.errors import ArtefactError, DataError, EndcapError
+from endcap.schema.progress import Progress, silent
+from endcap.schema.settings import Settings
+
+DAYS: Final = 28.0
+SHARE: Final = 0.2
+"""Validation: the last four weeks, or where all is shorter than four such spans, a fifth."""
+ENOUGH: Final = 50
+"""Shoppers with a past and a next purchase, below which a choice would be chance."""
+BUDGET_S: Final = 120.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What one training did.
+
+    Attributes
+    ----------
+    artefact
+        What serves now.
+    chosen
+        What was tried and found; None where there was too little to choose on, and `reason`
+        says so.
+    contest
+        Against what served before; None where nothing did.
+    seconds
+        Of everything.
+    """
+
+    artefact: Artefact
+    chosen: Chosen | None
+    contest: Contest | None
+    reason: str
+    seconds: float
+
+
+def learn_store(
+    store: Store,
+    settings: Settings,
+    *,
+    budget_s: float = BUDGET_S,
+    keep_seen: bool = False,
+    seed: int = 0,
+    clock: Clock = perf_counter,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Learnt:
+    """Prepare all that a store holds and `learn` from it, into ``settings.store.folder``.
+
+    Raises
+    ------
+    BusyError, DataError, ArtefactError
+        As `recommend.training.train` does.
+    """
+    if not store.log.count():
+        raise DataError(NOTHING, hint="Import events first: endcap import PATH.")
+    data = prepare_store(store, settings, progress=progress("prepare")).dataset
+    return learn(
+        data,
+        settings.store.folder,
+        settings=settings,
+        budget_s=budget_s,
+        keep_seen=keep_seen,
+        seed=seed,
+        clock=clock,
+        progress=progress,
+    )
+
+
+def learn(
+    data: Dataset,
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    budget_s: float = BUDGET_S,
+    keep_seen: bool = False,
+    seed: int = 0,
+    clock: Clock = perf_counter,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Learnt:
+    """Choose a recipe on the latest events, fit it on everything, and let it serve.
+
+    When the recipe that serves now foresees the same events better, it is kept and only fitted
+    again on what is new. Where there is too little to choose on, the shop recipe is fitted.
+
+    Parameters
+    ----------
+    folder
+        The data folder; artefacts go to ``<folder>/models``.
+    settings
+        Those under which `data` was prepared.
+    budget_s
+        Seconds for choosing and fitting. One fit cannot be cut short: a little more may pass.
+    keep_seen
+        Whether shoppers buy again what they have (groceries).
+    progress
+        Given a model's name or ``"blend"``, returns who is told how far it is.
+    """
+    began = clock()
+    chosen, reason = None, ""
+    try:
+        trial = Trial.of(validation(data), exclude_seen=not keep_seen, seed=seed)
+        if trial.exam.warm.sum() < ENOUGH:
+            raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
+        profile = Profile.of(trial.exam.split.train)
+        chosen = choose(line_up(profile), trial, budget_s=budget_s, clock=clock, progress=progress)
+    except DataError as error:
+        if not data.interactions.num_rows:
+            raise
+        reason = str(error)
+    champion = None if chosen is None else _serving(folder)
+    match = None if chosen is None or champion is None else _contest(champion, chosen)
+    recipe = load_recipe() if chosen is None else recipe_of(chosen)
+    if champion is not None and match is not None and not match.won:
+        recipe = champion
+    facts = {} if chosen is None else {"choice": _facts(chosen, match)}
+    artefact = train(
+        data, recipe, folder, seed=seed, settings=settings, progress=progress, facts=facts
+    )
+    return Learnt(artefact, chosen, match, reason, clock() - began)
+
+
+def validation(data: Dataset) -> Split:
+    """Cut off what is to be foreseen.
+
+    Raises
+    ------
+    DataError
+        When one of the two parts would be empty.
+    """
+    times = data.column("time")
+    long = len(times) and times.max() - times.min() >= 4 * DAYS * DAY_US
+    return (Temporal(days=DAYS) if long else Temporal(fraction=SHARE)).apply(data)
+
+
+def _serving(folder: Path) -> Recipe | None:
+    serving = current(folder)
+    try:
+        return load_artefact(folder, serving).recipe if serving else None
+    except ArtefactError as error:
+        log.warning("nothing to defend", artefact=serving, reason=str(error))
+        return None
+
+
+def _contest(champion: Recipe, chosen: Chosen) -> Contest | None:
+    try:
+        return contest(champion, chosen)
+    except (EndcapError, MemoryError) as error:
+        log.warning("champion cannot be fitted", recipe=champion.name, reason=str(error))
+        return None
+
+
+def _facts(chosen: Chosen, match: Contest | None) -> dict[str, Any]:
+    k = chosen.trial.k
+    return {
+        "protocol": chosen.trial.exam.split.protocol,
+        f"ndcg@{k}": chosen.blend.score,
+        "best_single": chosen.best_single,
+        f"best_single_ndcg@{k}": chosen.choices[chosen.best_single].score,
+        "adds": {name: part.adds for name, part in chosen.blend.parts.items()},
+        "tried": sum(choice.trials for choice in chosen.choices.values()),
+        "seconds": round(chosen.seconds, 1),
+        "promoted": match is None or match.won,
+    }

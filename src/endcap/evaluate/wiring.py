@@ -1,0 +1,61 @@
+"""From what was chosen to a recipe that serves."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from endcap.evaluate.choosing import Chosen
+from endcap.evaluate.tuning import Choice
+from endcap.recommend.recipe import HOME, SIMILAR, Hide, Level, ModelChoice, Placement, Recipe
+
+NAME: Final = "chosen"
+CART: Final = "cart"
+FLOORS: Final = ("trending", "popular")
+"""Answer when nothing is known of a shopper."""
+
+
+def recipe_of(chosen: Chosen) -> Recipe:
+    """Wire what was chosen into the three placements of a shop.
+
+    The personal level blends as validation found best for whole histories. The session level, and
+    the pages of a product and of a cart, blend as was best for a single event. Behind them stand
+    what sells now and what sells at all. Where shoppers buy again what they have, the home page
+    does not hide it.
+    """
+    used = [*chosen.blend.weights, *(chosen.moment.weights if chosen.moment else ())]
+    models = {
+        name: _model(choice)
+        for name, choice in chosen.choices.items()
+        if name in used or name in FLOORS
+    }
+    models.setdefault("popular", ModelChoice(plugin="popular"))
+    personal = Level(name="personal", evidence="history", weights=chosen.blend.weights)
+    floors = [
+        Level.model_validate({"name": name, "evidence": "none", "weights": {name: 1.0}})
+        for name in FLOORS
+        if name in models
+    ]
+    moment = chosen.moment.weights if chosen.moment else {}
+    session, context = (_moment(evidence, moment) for evidence in ("session", "context"))
+    seen = ("purchase", "dismiss") if chosen.trial.exam.exclude_seen else ("dismiss",)
+    return Recipe(
+        name=NAME,
+        description=f"Chosen on validation: {chosen.trial.exam.split.protocol}.",
+        models=models,
+        placements={
+            HOME: Placement(levels=(personal, *session, *floors), hide=Hide(kinds=seen)),
+            SIMILAR: Placement(levels=(*context, *floors), hide=Hide(kinds=("dismiss",))),
+            CART: Placement(levels=(*context, personal, *floors), hide=Hide(kinds=("dismiss",))),
+        },
+    )
+
+
+def _model(choice: Choice) -> ModelChoice:
+    settings = {**choice.entrant.fixed, **choice.settings}
+    return ModelChoice(plugin=choice.entrant.plugin, settings=settings)
+
+
+def _moment(evidence: str, weights: Mapping[str, float]) -> list[Level]:
+    if not weights:
+        return []
+    level = {"name": "session", "evidence": evidence, "weights": dict(weights)}
+    return [Level.model_validate(level)]

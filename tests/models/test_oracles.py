@@ -16,6 +16,10 @@ COLLABORATIVE = [
     ("user-knn", {"weighting": "none", "neighbours": 15}),
     ("ease", {}),
     ("ease", {"l2": 1.0, "item_norm": 0.5, "popularity": 0.2, "user_norm": 0.5}),
+    ("rp3beta", {}),
+    ("user-knn", {"sharpness": 2.0, "popularity": -0.2}),
+    ("spectral", {"linear": 0.5}),
+    ("spectral", {"filter": "ideal", "factors": 2, "source": 0.5, "target": 0.5, "linear": 3.0}),
     ("ials", {"factors": 8}),
     ("ials", {"factors": 8, "solver": "cholesky", "confidence": "log"}),
 ]

@@ -2,21 +2,16 @@
 
 from typing import Literal
 
-import numba
 import numpy as np
 import pydantic
 from scipy import sparse
 
 from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
-from endcap.models.parallel import over_blocks
-from endcap.models.topk import push
-from endcap.models.weighting import HistorySpec, bm25, parts, power, rows_of, scale_rows, tf_idf
+from endcap.models.nearest import nearest
+from endcap.models.weighting import HistorySpec, bm25, power, rows_of, scale_rows, tf_idf
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
-
-BLOCK = 512
-"""Items whose neighbours are sought by one kernel call."""
 
 
 class ItemKNN(HistorySpec):
@@ -66,53 +61,4 @@ class ItemKNN(HistorySpec):
         exponent = 2 * self.source_norm if self.similarity == "cosine" else 0.0
         left = power(lengths, exponent)
         right = power(lengths, 2 - exponent if self.similarity == "cosine" else 0.0)
-        by_user = columns.T.tocsr()
-        k = min(self.neighbours, len(lengths))
-
-        def block(start: int, stop: int) -> sparse.csr_array:
-            found = _nearest_rows(
-                (start, stop), parts(columns), parts(by_user), (left, right, self.shrink), k
-            )
-            return sparse.csr_array(found, shape=(stop - start, len(lengths)))
-
-        blocks = over_blocks(len(lengths), BLOCK, block, progress, "neighbours")
-        return sparse.vstack(
-            [sparse.csr_array((0, len(lengths)), dtype=np.float32), *blocks], "csr"
-        )
-
-
-@numba.njit(cache=True, nogil=True)
-def _nearest_rows(span, columns, by_user, scale, k):  # type: ignore[no-untyped-def]
-    """Return CSR parts of the k nearest of the rows of a span; one accumulator, no dense block."""
-    (start, stop), (left, right, shrink) = span, scale
-    (indptr, users, data), (user_indptr, items, user_data) = columns, by_user
-    width = len(left)
-    sums = np.zeros(width, np.float64)
-    seen = np.zeros(width, np.bool_)
-    touched = np.empty(width, np.int32)
-    ends = np.zeros(stop - start + 1, np.int64)
-    near = np.empty((stop - start) * k, np.int32)
-    values = np.empty((stop - start) * k, np.float32)
-    for i in range(start, stop):
-        count = 0
-        for a in range(indptr[i], indptr[i + 1]):
-            u, w = users[a], data[a]
-            for b in range(user_indptr[u], user_indptr[u + 1]):
-                j = items[b]
-                if not seen[j]:
-                    seen[j] = True
-                    touched[count] = j
-                    count += 1
-                sums[j] += w * user_data[b]
-        at, size = ends[i - start], 0
-        for c in range(count):
-            j = touched[c]
-            if j != i and sums[j] > 0:
-                s = np.float32(sums[j] / (left[i] * right[j] + shrink))
-                size = push(values[at : at + k], near[at : at + k], size, s, j)
-            sums[j], seen[j] = 0.0, False
-        order = np.argsort(near[at : at + size])
-        near[at : at + size] = near[at : at + size][order]
-        values[at : at + size] = values[at : at + size][order]
-        ends[i - start + 1] = at + size
-    return values[: ends[-1]], near[: ends[-1]], ends
+        return nearest(columns, (left, right, self.shrink), self.neighbours, progress)

@@ -11,7 +11,7 @@ from scipy import sparse
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.queries import Queries
 from endcap.models.topk import top_of_rows
-from endcap.models.weighting import HistorySpec, idf, rows_of, scale_columns
+from endcap.models.weighting import HistorySpec, idf, power, rows_of, scale_columns
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -19,8 +19,9 @@ from endcap.schema.progress import Progress, silent
 class UserKNN(HistorySpec):
     """Seek the training users whose histories are nearest to the query's, and add up theirs.
 
-    Score of item j: sum over the nearest users v of ``cos(history, x_v) x x_vj``. A stranger is
-    compared like anybody else. Fitting only weighs; answering costs O(sum over the history of the
+    Score of item j: ``d_j^popularity`` x the sum over the nearest users v of
+    ``cos(history, x_v)^sharpness x x_vj``, with d_j the users of j. A stranger is compared like
+    anybody else. Fitting only weighs; answering costs O(sum over the history of the
     items' users), so this suits up to about a million interactions.
 
     Stability: caller.
@@ -32,6 +33,10 @@ class UserKNN(HistorySpec):
     """``idf`` compares people by what is rare: a bestseller tells little about taste."""
     shrink: float = pydantic.Field(default=0.0, ge=0)
     """Added to the product of the lengths: doubts those who share little."""
+    sharpness: float = pydantic.Field(default=1.0, ge=1)
+    """Similarities are raised to this: above 1 the nearest speak louder than the many."""
+    popularity: float = pydantic.Field(default=0.0, ge=-1, le=1)
+    """Multiply scores by (number of the item's users) ** this: below 0 holds bestsellers back."""
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "UserKNNModel":
         """Weigh the training histories; `rng` is not used."""
@@ -39,9 +44,11 @@ class UserKNN(HistorySpec):
         column = np.sqrt(idf(taken)) if self.weighting == "idf" else np.ones(taken.shape[1])
         people = scale_columns(taken, column)
         lengths = _lengths(people)
+        users = np.bincount(taken.indices, minlength=taken.shape[1])
+        brought = scale_columns(taken, power(users, self.popularity))
         progress(1, 1, "weights")
         return UserKNNModel(
-            self, data.users, data.items, taken, people, lengths, column.astype(np.float32)
+            self, data.users, data.items, brought, people, lengths, column.astype(np.float32)
         )
 
 
@@ -52,7 +59,7 @@ class UserKNNModel(Model):
     Attributes
     ----------
     taken
-        CSR float32 (n_users, n_items): what each training user brings.
+        CSR float32 (n_users, n_items): what each training user brings, times ``d_j^popularity``.
     people
         CSR float32, same shape: by what they are compared.
     lengths
@@ -83,7 +90,9 @@ class UserKNNModel(Model):
 
     def scores(self, queries: Queries) -> npt.NDArray[np.float32]:
         """Return what the nearest users took; NaN for items none of them touched."""
-        spoken = (self.nearest(queries) @ self.taken).tocsr()
+        voices = self.nearest(queries)
+        voices.data **= np.float32(self.spec.sharpness)
+        spoken = (voices @ self.taken).tocsr()
         out = np.full((len(queries), len(self.items)), np.nan, np.float32)
         out[rows_of(spoken), spoken.indices] = spoken.data
         return out
@@ -96,6 +105,7 @@ class UserKNNModel(Model):
         voters = near.indices
         length = _lengths(self._profile(query))
         voice = 1 / (length * self.lengths[voters] + np.float32(self.spec.shrink))
+        voice *= near.data ** np.float32(self.spec.sharpness - 1)
         weights = self.spec.event_weights(query) * self.column[query.items]
         compared = self.people[voters][:, np.maximum(query.items, 0)].toarray() * weights
         brought = self.taken[voters][:, items].toarray()

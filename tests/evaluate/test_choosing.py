@@ -51,7 +51,7 @@ def asked(split: Split, trial: Trial) -> Pool:
 
 
 def test_axes_name_real_settings() -> None:
-    rich = Profile(10, 10, 100, ordered=True, clocked=True, titled=1, labelled=1, repeated=1)
+    rich = Profile(10, 100_000, 100, ordered=True, clocked=True, titled=1, labelled=1, repeated=1)
     for entrant in line_up(rich).values():
         spec: type[Spec] = plugins.load("endcap.models", entrant.plugin)
         spec.parse(entrant.fixed)

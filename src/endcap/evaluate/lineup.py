@@ -1,7 +1,7 @@
 """Which models are worth trying on a data set, and the settings among which validation chooses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -84,44 +84,40 @@ SPOKEN: Final = 0.2
 """A catalogue that says something of a smaller share of its items feeds no content model."""
 REPEATED: Final = 0.1
 """From this share of repeats on, how often something was taken may matter."""
+LARGE: Final = 15_000
+"""Above so many items a filter of the spectrum stands in for EASE, whose cost is cubic."""
 ANSWER_ONLY: Final = frozenset({"decay_events"})
 """Settings that change how a model answers, not what it learns: no new fit is needed."""
 
-WORDS: Final = Entrant(
-    "content",
-    {
-        "decay_events": (2.5, 10.0, 0.0),
-        "text": ({"bits": 18, "ngram_share": 0.0}, {"bits": 18, "ngram_share": 0.3}),
-    },
-    {"dimensions": 0, "text_share": 1.0, "fields": ("title", "brand")},
-)
-LABELS: Final = Entrant(
-    "content", {"decay_events": (2.5, 10.0, 0.0)}, {"dimensions": 0, "text_share": 0.0}
-)
+CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
+COUNTED: Final = ("item-knn", "ease", "ials")
+"""Who is asked how much repeats should count, where there are many."""
 
-
-def line_up(profile: Profile) -> dict[str, Entrant]:
-    """Return who takes part, cheap ones first, so that a short budget leaves something to blend."""
-    confidence: Axes = (
-        {"confidence": ("binary", "log", "weight")} if profile.repeated >= REPEATED else {}
-    )
-    found = {"popular": Entrant("popular", {"count": ("users", "events")})}
-    if profile.clocked:
-        found["trending"] = Entrant("trending", {"half_life_days": (7.0, 3.0, 14.0, 28.0)})
-    if profile.ordered:
-        found["transitions"] = Entrant(
-            "transitions",
-            {
-                "decay_events": (1.5, 5.0, 20.0),
-                "reach": (1.0, 4.0),
-                "target": (0.3, 0.0, 0.6),
-            },
-        )
-    if profile.titled >= SPOKEN:
-        found["content-words"] = WORDS
-    if profile.labelled >= SPOKEN:
-        found["content-attributes"] = LABELS
-    found["item-knn"] = Entrant(
+ENTRANTS: Final[dict[str, Entrant]] = {
+    "popular": Entrant("popular", {"count": ("users", "events")}),
+    "trending": Entrant("trending", {"half_life_days": (7.0, 3.0, 14.0, 28.0)}),
+    "transitions": Entrant(
+        "transitions",
+        {
+            "decay_events": (1.5, 5.0, 20.0),
+            "reach": (1.0, 4.0),
+            "target": (0.3, 0.0, 0.6),
+        },
+    ),
+    "content-words": Entrant(
+        "content",
+        {
+            "decay_events": (2.5, 10.0, 0.0),
+            "text": ({"bits": 18, "ngram_share": 0.0}, {"bits": 18, "ngram_share": 0.3}),
+        },
+        {"dimensions": 0, "text_share": 1.0, "fields": ("title", "brand")},
+    ),
+    "content-attributes": Entrant(
+        "content",
+        {"decay_events": (2.5, 10.0, 0.0)},
+        {"dimensions": 0, "text_share": 0.0},
+    ),
+    "item-knn": Entrant(
         "item-knn",
         {
             "decay_events": (50.0, 0.0, 10.0, 2.5),
@@ -129,10 +125,9 @@ def line_up(profile: Profile) -> dict[str, Entrant]:
             "similarity": ("dot", "cosine"),
             "neighbours": (100, 30, 300),
             "shrink": (0.0, 20.0),
-            **confidence,
         },
-    )
-    found["ease"] = Entrant(
+    ),
+    "ease": Entrant(
         "ease",
         {
             "decay_events": (100.0, 0.0, 30.0, 10.0, 5.0, 2.5),
@@ -140,32 +135,46 @@ def line_up(profile: Profile) -> dict[str, Entrant]:
             "popularity": (0.0, 0.2),
             "item_norm": (0.0, 0.25),
             "user_norm": (0.0, 0.5),
-            **confidence,
         },
         cubic_s=30.0,
-    )
-    if profile.ordered:
-        found["slit"] = Entrant(
-            "slit",
-            {
-                "decay_events": (2.5, 10.0, 30.0),
-                "l2": (50.0, 200.0, 15.0),
-                "popularity": (0.0, -0.3),
-                "future_decay": (1.0, 3.0),
-            },
-            cubic_s=45.0,
-        )
-    found["user-knn"] = Entrant(
+    ),
+    "slit": Entrant(
+        "slit",
+        {
+            "decay_events": (2.5, 10.0, 30.0),
+            "l2": (50.0, 200.0, 15.0),
+            "popularity": (0.0, -0.3),
+            "future_decay": (1.0, 3.0),
+        },
+        cubic_s=45.0,
+    ),
+    "user-knn": Entrant(
         "user-knn", {"decay_events": (50.0, 0.0, 10.0), "neighbours": (200, 100, 500)}
-    )
-    found["ials"] = Entrant(
+    ),
+    "ials": Entrant(
         "ials",
         {
             "decay_events": (50.0, 0.0, 10.0),
             "unobserved": (0.1, 0.03, 0.3),
             "l2": (0.003, 0.01, 0.03),
             "factors": (64, 128),
-            **confidence,
         },
-    )
+    ),
+}
+"""Everybody, cheap ones first, so that a short budget leaves something to blend."""
+
+
+def line_up(profile: Profile) -> dict[str, Entrant]:
+    """Return who can take part on such data, cheap ones first."""
+    able = {
+        "trending": profile.clocked,
+        "transitions": profile.ordered,
+        "slit": profile.ordered,
+        "content-words": profile.titled >= SPOKEN,
+        "content-attributes": profile.labelled >= SPOKEN,
+    }
+    found = {name: entrant for name, entrant in ENTRANTS.items() if able.get(name, True)}
+    if profile.repeated >= REPEATED:
+        for name in COUNTED:
+            found[name] = replace(found[name], axes={**found[name].axes, **CONFIDENCE})
     return found

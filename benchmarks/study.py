@@ -1,8 +1,10 @@
 """Choose settings and a blend on validation, fit once more, touch the test once."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from endcap.evaluate.meter import Meter
 from endcap.evaluate.pool import blend_lists
 from endcap.evaluate.tuning import HEAT_USERS, Trial
 from endcap.models.base import Model, Spec
+from endcap.models.candidates import Candidates
 from endcap.prepare.split import Split
 from endcap.schema.progress import Progress
 from endcap.schema.spans import seconds
@@ -30,6 +33,9 @@ TUNING_USERS = 5_000
 BLEND = "blend"
 QUICK = ("popular", "item-knn", "ease")
 """Who takes part in a quick look, with first settings."""
+
+Measures = Callable[[Candidates, Exam, int], dict[str, float]]
+"""Further figures of ranked lists, cut at k."""
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
@@ -45,16 +51,32 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def study(
-    args: argparse.Namespace, source: Folder, test: Split, valid: Split, ks: tuple[int, ...]
+    args: argparse.Namespace,
+    source: Folder,
+    test: Split,
+    valid: Split,
+    ks: tuple[int, ...],
+    *,
+    rivals: Mapping[str, Entrant] | None = None,
+    measures: Measures = lambda lists, exam, k: {},
 ) -> dict[str, Any]:
-    """Choose on `valid`, judge on `test`, print the table, return the outcome."""
+    """Choose on `valid`, judge on `test`, print the table, return the outcome.
+
+    Parameters
+    ----------
+    rivals
+        Who takes part; by default whoever suits the data.
+    measures
+        Figures of each of our models beside those that every study has.
+    """
     with Meter() as meter:
         seen = {"exclude_seen": not args.keep_seen, "seed": args.seed}
         most = QUICK_USERS if args.quick else TUNING_USERS
         exam = Exam.of(test, max_users=QUICK_USERS if args.quick else None, **seen)
         trial = Trial.of(valid, k=ks[0], max_users=most, heat_users=min(most, HEAT_USERS), **seen)
-        plan = _plan(choose(entrants(args, source), trial, budget_s=_budget(args), progress=_say))
-        results = _ours(plan, exam, ks)
+        entered = entrants(args, source) if rivals is None else rivals
+        plan = _plan(choose(entered, trial, budget_s=_budget(args), progress=_say))
+        results = _ours(plan, exam, ks, measures)
         peers, absent = ask_peers(args, exam, trial.exam, ks)
         comparison = compare(exam, [*results, *peers], ks, plan.skipped | absent)
     _show(args, comparison)
@@ -120,8 +142,14 @@ def _plan(chosen: Chosen) -> _Plan:
     )
 
 
-def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...]) -> list[Result]:
+def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...], measures: Measures) -> list[Result]:
     """Fit each model once more and judge it; then judge the blend."""
+
+    def mark(name: str, lists: Candidates, cost: Cost, settings: dict[str, Any]) -> Result:
+        result = judge(name, lists, exam, ks, cost=cost, settings=settings)
+        further = [measures(lists.top(k), exam, k) for k in ks]
+        return replace(result, figures=result.figures | reduce(or_, further))
+
     results: list[Result] = []
     members: dict[str, Model] = {}
     for name, spec in plan.specs.items():
@@ -129,7 +157,7 @@ def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...]) -> list[Result]:
         lists, answering = answer(model, exam, max(ks))
         cost = total_cost(fitting, answering)
         settings = spec.model_dump(mode="json")
-        results.append(judge(name, lists, exam, ks, cost=cost, settings=settings))
+        results.append(mark(name, lists, cost, settings))
         if name in plan.weights:
             members[name] = model
         report.say(f"{name}: {results[-1].figures[f'ndcg@{ks[0]}']:.4f}")
@@ -139,7 +167,7 @@ def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...]) -> list[Result]:
         costs = [one.cost for one in results if one.name in plan.weights]
         settings = {"weights": plan.weights}
         cost = replace(_sum(costs), answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
-        results.append(judge(BLEND, ranked, exam, ks, cost=cost, settings=settings))
+        results.append(mark(BLEND, ranked, cost, settings))
     return results
 
 

@@ -148,8 +148,34 @@ ENTRANTS: Final[dict[str, Entrant]] = {
         },
         cubic_s=45.0,
     ),
+    "rp3beta": Entrant(
+        "rp3beta",
+        {
+            "decay_events": (50.0, 0.0, 10.0),
+            "beta": (0.35, 0.2, 0.5),
+            "alpha": (0.4, 0.55, 0.7),
+            "user_alpha": (0.75, 1.0, 0.5),
+            "neighbours": (300, 1000),
+        },
+    ),
     "user-knn": Entrant(
-        "user-knn", {"decay_events": (50.0, 0.0, 10.0), "neighbours": (200, 100, 500)}
+        "user-knn",
+        {
+            "decay_events": (50.0, 0.0, 10.0),
+            "sharpness": (1.0, 1.5, 2.0),
+            "popularity": (0.0, -0.2, -0.4),
+            "neighbours": (200, 100, 500),
+        },
+    ),
+    "spectral": Entrant(
+        "spectral",
+        {
+            "decay_events": (50.0, 0.0, 10.0),
+            "factors": (1024, 2048),
+            "linear": (10.0, 0.0, 30.0),
+            "target": (0.4, 0.5, 0.3),
+            "ridge": (0.05, 0.2),
+        },
     ),
     "ials": Entrant(
         "ials",
@@ -170,6 +196,7 @@ def line_up(profile: Profile) -> dict[str, Entrant]:
         "trending": profile.clocked,
         "transitions": profile.ordered,
         "slit": profile.ordered,
+        "spectral": profile.items > LARGE,
         "content-words": profile.titled >= SPOKEN,
         "content-attributes": profile.labelled >= SPOKEN,
     }

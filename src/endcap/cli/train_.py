@@ -23,10 +23,10 @@ from endcap.evaluate.learning import Learnt, learn_store
 from endcap.evaluate.learning_report import table, to_dict, write_html
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
-from endcap.recommend.recipe import load_recipe, recipe_names
+from endcap.recommend.recipe import Recipe, load_recipe, recipe_names
 from endcap.recommend.training import train_store
 from endcap.schema.progress import Progress as Told
-from endcap.schema.settings import load_settings
+from endcap.schema.settings import Settings, load_settings
 from endcap.schema.spans import seconds
 from endcap.serve.logs import configure_logs
 
@@ -89,29 +89,28 @@ def train(  # noqa: PLR0917
     if undo:
         typer.echo(rollback(place))
         return
-    chosen, budget_s = load_recipe(recipe) if recipe else None, seconds(budget)
-    learnt = None
-    with (
-        _bars(quiet=as_json) as bars,
-        closing(open_store(settings.store)) as store,
-    ):
-        told = Tellers(bars, None if chosen else budget_s)
-        if chosen is not None:
-            artefact = train_store(store, chosen, settings, seed=seed, progress=told)
-        else:
-            learnt = learn_store(
-                store,
-                settings,
-                budget_s=budget_s,
-                keep_seen=keep_seen,
-                seed=seed,
-                progress=told,
-            )
-            artefact = learnt.artefact
-    if learnt is not None:
-        _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
-    line = next(line for line in listing(place) if line.id == artefact.id)
-    _print(artefact, line, as_json=as_json, learnt=learnt)
+    if recipe is not None:
+        fitted = _fit(settings, load_recipe(recipe), seed, quiet=as_json)
+        _print(fitted, place, as_json=as_json)
+        return
+    learnt = _learn(settings, seconds(budget), keep_seen, seed, quiet=as_json)
+    _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
+    _print(learnt.artefact, place, as_json=as_json, learning=to_dict(learnt))
+
+
+def _fit(settings: Settings, recipe: Recipe, seed: int, *, quiet: bool) -> Artefact:
+    with _bars(quiet=quiet) as bars, closing(open_store(settings.store)) as store:
+        return train_store(store, recipe, settings, seed=seed, progress=Tellers(bars, None))
+
+
+def _learn(
+    settings: Settings, budget_s: float, keep_seen: bool, seed: int, *, quiet: bool
+) -> Learnt:
+    with _bars(quiet=quiet) as bars, closing(open_store(settings.store)) as store:
+        told = Tellers(bars, budget_s)
+        return learn_store(
+            store, settings, budget_s=budget_s, keep_seen=keep_seen, seed=seed, progress=told
+        )
 
 
 def _bars(*, quiet: bool) -> Progress:
@@ -180,11 +179,11 @@ def _print_learnt(learnt: Learnt, page: Path, *, as_json: bool) -> None:
     console.print(f"report: {page}")
 
 
-def _print(artefact: Artefact, line: Listed, *, as_json: bool, learnt: Learnt | None) -> None:
+def _print(artefact: Artefact, folder: Path, *, as_json: bool, **more: Any) -> None:
     facts = artefact.facts
+    line = next(line for line in listing(folder) if line.id == artefact.id)
     if as_json:
         said = {"artefact": artefact.id, "recipe": artefact.recipe.name, "bytes": line.bytes}
-        more = {} if learnt is None else {"learning": to_dict(learnt)}
         typer.echo(json.dumps({**said, **facts, **more}))
         return
     table = Table("model", "seconds", title=f"recipe {artefact.recipe.name}", title_justify="left")

@@ -89,34 +89,18 @@ def choose(
         When no model could take part.
     """
     began = clock()
-    items = int((trial.exam.buyers > 0).sum())
-    tuners = {name: Tuner(entrant, trial, clock) for name, entrant in entrants.items()}
-    choices: dict[str, Choice] = {}
-    skipped: dict[str, str] = {}
 
-    def left() -> float:
+    def left(choices: Mapping[str, Choice]) -> float:
         refits = REFIT_MARGIN * sum(choice.fit_s for choice in choices.values())
         return budget_s * (1 - BLEND_SHARE) - refits - (clock() - began)
 
-    for name, tuner in tuners.items():
-        guess = entrants[name].guess_s(items)
-        if choices and left() <= (1 + REFIT_MARGIN) * guess:
-            skipped[name] = f"no time: {left():.0f} s are left, a fit takes about {guess:.0f} s"
-            continue
-        progress(name)(0, tuner.steps, "first settings")
-        try:
-            choices[name] = tuner.first()
-        except EndcapError as error:
-            skipped[name] = str(error)
-            log.warning("left out", model=name, reason=skipped[name])
-        except Exception as error:  # a plug-in may raise anything; the others go on
-            skipped[name] = f"{type(error).__name__}: {error}"
-            log.exception("left out", model=name)
+    tuners = {name: Tuner(entrant, trial, clock) for name, entrant in entrants.items()}
+    choices, skipped = _first(tuners, left, progress)
     if not choices:
         raise DataError("No model could be fitted.", hint="; ".join(skipped.values()))
     ranked = sorted(choices, key=lambda name: -choices[name].score)
     for turn, name in enumerate(ranked):
-        deadline = clock() + left() / (len(ranked) - turn)
+        deadline = clock() + left(choices) / (len(ranked) - turn)
         try:
             choices[name] = tuners[name].climb(
                 choices[name], deadline=deadline, progress=progress(name)
@@ -130,6 +114,31 @@ def choose(
     moment = _moment(choices, trial, depth)
     tell(2, 2)
     return Chosen(trial, choices, blend, moment, skipped, clock() - began)
+
+
+def _first(
+    tuners: Mapping[str, Tuner],
+    left: Callable[[Mapping[str, Choice]], float],
+    progress: Callable[[str], Progress],
+) -> tuple[dict[str, Choice], dict[str, str]]:
+    """Let everybody answer once who can and for whom there is time; say why others do not."""
+    choices: dict[str, Choice] = {}
+    skipped: dict[str, str] = {}
+    for name, tuner in tuners.items():
+        time = left(choices)
+        if choices and time <= (1 + REFIT_MARGIN) * tuner.guess_s:
+            skipped[name] = f"no time: {time:.0f} s left, a fit takes about {tuner.guess_s:.0f} s"
+            continue
+        progress(name)(0, tuner.steps, "first settings")
+        try:
+            choices[name] = tuner.first()
+        except EndcapError as error:
+            skipped[name] = str(error)
+            log.warning("left out", model=name, reason=skipped[name])
+        except Exception as error:  # a plug-in may raise anything; the others go on
+            skipped[name] = f"{type(error).__name__}: {error}"
+            log.exception("left out", model=name)
+    return choices, skipped
 
 
 def _mixed(choices: Mapping[str, Choice], trial: Trial, exam: Exam, depth: int) -> Mix:

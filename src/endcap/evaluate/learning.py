@@ -17,7 +17,7 @@ from endcap.events.store import Store
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
 from endcap.prepare.split import DAY_US, Split, Temporal
-from endcap.recommend.artefacts import Artefact, current, load_artefact
+from endcap.recommend.artefacts import Artefact, current, load_artefact, training_lock
 from endcap.recommend.recipe import Recipe, load_recipe
 from endcap.recommend.training import NOTHING, train
 from endcap.schema.errors import ArtefactError, DataError, EndcapError
@@ -118,8 +118,17 @@ def learn(
         Whether shoppers buy again what they have (groceries).
     progress
         Given a model's name or ``"blend"``, returns who is told how far it is.
+
+    Raises
+    ------
+    BusyError, DataError, ArtefactError
+        As `recommend.training.train` does.
     """
     began = clock()
+    if not data.interactions.num_rows:
+        raise DataError(NOTHING, hint="See what was removed and why: endcap prepare.")
+    with training_lock(folder):
+        pass  # told now that another trains, not after the search
     chosen, reason = None, ""
     try:
         trial = Trial.of(validation(data), exclude_seen=not keep_seen, seed=seed)
@@ -128,8 +137,6 @@ def learn(
         profile = Profile.of(trial.exam.split.train)
         chosen = choose(line_up(profile), trial, budget_s=budget_s, clock=clock, progress=progress)
     except DataError as error:
-        if not data.interactions.num_rows:
-            raise
         reason = str(error)
     champion = None if chosen is None else _serving(folder)
     match = None if chosen is None or champion is None else _contest(champion, chosen)

@@ -124,6 +124,11 @@ class Tuner:
         """How many settings are still to be tried."""
         return len(self._left)
 
+    @property
+    def guess_s(self) -> float:
+        """About how many seconds a fit takes, 0 where it is quick."""
+        return self._entrant.guess_s(int((self._trial.exam.buyers > 0).sum()))
+
     def first(self) -> Choice:
         """Try the first settings, by which all others are measured."""
         start = self._clock()

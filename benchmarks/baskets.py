@@ -33,17 +33,18 @@ ENTRANTS = {
     "frequency": Entrant(
         "repeat",
         {"popular": (0.01, 0.001, 0.1, 0.3)},
-        {"own": 1.0, "within_decay": 1.0, "group_decay": 1.0},
+        {"own": 1.0, "rebuy": 0.0, "within_decay": 1.0, "group_decay": 1.0},
     ),
     "repeat": Entrant(
         "repeat",
         {
-            "own": (0.2, 0.1, 0.3, 0.4),
-            "popular": (0.3, 0.1, 0.6),
-            "neighbours": (300, 150, 600),
+            "own": (0.3, 0.2, 0.5),
+            "popular": (0.5, 0.3, 0.9),
+            "rebuy": (0.7, 0.5, 0.9),
+            "group": (1, 3),
             "group_decay": (0.9, 0.8, 1.0),
-            "within_decay": (0.9, 0.8, 1.0),
-            "group": (3, 1, 7),
+            "within_decay": (0.9, 0.8),
+            "neighbours": (300, 150, 600),
         },
     ),
     "item-knn": Entrant(
@@ -58,8 +59,8 @@ ENTRANTS = {
     ),
     "ease": Entrant(
         "ease",
-        {"decay_events": (50.0, 0.0, 15.0), "l2": (300.0, 1000.0)},
-        {"confidence": "log", "popularity": 0.2},
+        {"decay_events": (50.0, 0.0, 15.0)},
+        {"confidence": "log", "popularity": 0.2, "l2": 300.0},
         cubic_s=30.0,
     ),
 }

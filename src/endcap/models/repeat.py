@@ -16,6 +16,8 @@ from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
 MINUTE_US = 60_000_000
+DOUBT = 5.0
+"""Baskets at the average rate that each item is granted before its own are counted."""
 
 
 class Repeat(Spec):
@@ -27,9 +29,11 @@ class Repeat(Spec):
     history, v those of the nearest shoppers, s their similarity and p the share of shoppers who
     have an item in their newest basket::
 
-        score = own u + (1 - own) sum(s v) / sum(s) + popular p
+        score = (own u + (1 - own) sum(s v) / sum(s) + popular p) x r ** rebuy
 
-    The neighbours are found by the cosine of vectors weighed with ``idf ** 0.5`` and voice it,
+    where r is how often an item is bought again beside the average: the share of the baskets
+    after a shopper's first with the item that hold it too (milk is, a rice cooker is not). The
+    neighbours are found by the cosine of vectors weighed with ``idf ** 0.5`` and voice it,
     where the paper takes the plain mean of the Euclidean nearest: so reasons are exact. Ask it
     with repeats allowed. Fitting only weighs; answering costs O(sum over the history of the
     items' shoppers), which suits up to about a million events. Memory: two copies of the events.
@@ -41,16 +45,18 @@ class Repeat(Spec):
     """What a basket counts beside the next newer one of its group."""
     group_decay: float = pydantic.Field(default=0.9, gt=0, le=1)
     """What a group of baskets counts beside the next newer one."""
-    group: int = pydantic.Field(default=3, ge=1)
+    group: int = pydantic.Field(default=1, ge=1)
     """Baskets in a group; the oldest group may hold fewer."""
     gap_minutes: float = pydantic.Field(default=0.0, ge=0)
     """Events of a shopper that are no further apart belong to one basket; 0: equal times."""
     neighbours: int = pydantic.Field(default=300, ge=1)
     """Shoppers who are asked."""
-    own: float = pydantic.Field(default=0.2, ge=0, le=1)
+    own: float = pydantic.Field(default=0.3, ge=0, le=1)
     """The share of the history itself; the rest is for the neighbours."""
-    popular: float = pydantic.Field(default=0.3, ge=0)
+    popular: float = pydantic.Field(default=0.5, ge=0)
     """The voice of everybody's newest baskets."""
+    rebuy: float = pydantic.Field(default=0.7, ge=0)
+    """How much it counts that an item is one that people buy again."""
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "RepeatModel":
         """Weigh the training baskets; `rng` is not used."""
@@ -73,6 +79,7 @@ class Repeat(Spec):
             people,
             column.astype(np.float32),
             np.where(taken, share, np.nan).astype(np.float32),
+            (_rebought(histories, ages, len(data.items)) ** self.rebuy).astype(np.float32),
         )
 
     def ages(self, queries: Queries) -> npt.NDArray[np.int64]:
@@ -118,6 +125,8 @@ class RepeatModel(Model):
     newest
         float32 (n_items,): share of the shoppers who have it in their newest basket; NaN for
         items nobody took.
+    again
+        float32 (n_items,): the factor of items that people buy again, 1 for the average.
     """
 
     answers: ClassVar[Answers] = Answers(explains=True)
@@ -127,6 +136,7 @@ class RepeatModel(Model):
     people: sparse.csr_array
     column: npt.NDArray[np.float32]
     newest: npt.NDArray[np.float32]
+    again: npt.NDArray[np.float32]
 
     def nearest(self, queries: Queries) -> sparse.csr_array:
         """Return CSR float32 (n, n_users): the voices of the nearest shoppers, rows sum to 1."""
@@ -141,10 +151,13 @@ class RepeatModel(Model):
         profile = self._profile(queries)
         told = np.diff(profile.indptr) > 0
         out = np.where(told[:, None], np.float32(self.spec.popular) * self.newest, np.nan)
-        others = (self.nearest(queries) @ self.vectors).tocsr()
-        for matrix, share in ((profile, self.spec.own), (others, 1 - self.spec.own)):
+        voices = [(profile, self.spec.own)]
+        if self.spec.own < 1:
+            others = (self.nearest(queries) @ self.vectors).tocsr()
+            voices.append((others, 1 - self.spec.own))
+        for matrix, share in voices:
             out[rows_of(matrix), matrix.indices] += np.float32(share) * matrix.data
-        return out
+        return np.asarray(out * self.again, np.float32)
 
     def contributions(
         self, query: Queries, items: npt.NDArray[np.int32]
@@ -165,7 +178,7 @@ class RepeatModel(Model):
         told = weights > 0
         prior = np.nan_to_num(self.newest[items])[:, None] * (told / max(1, told.sum()))
         out = self.spec.own * own + (1 - self.spec.own) * others + self.spec.popular * prior
-        return np.asarray(out, np.float32)
+        return np.asarray(out * self.again[items, None], np.float32)
 
     def _profile(self, queries: Queries) -> sparse.csr_array:
         return _vectors(queries, self.spec.event_weights(queries), len(self.items))
@@ -175,6 +188,23 @@ def _vectors(queries: Queries, weights: npt.NDArray[np.float32], n_items: int) -
     summed = replace(queries, weights=weights).matrix(n_items)
     summed.eliminate_zeros()
     return summed
+
+
+def _rebought(
+    histories: Queries, ages: npt.NDArray[np.int64], n_items: int
+) -> npt.NDArray[np.float64]:
+    """Return float64 (n_items,): how often an item is bought again, over the mean of all."""
+    pair = histories.query_of * n_items + histories.items
+    held = np.unique(np.stack((pair, ages)), axis=1)
+    _, oldest, baskets = np.unique(held[0], return_index=True, return_counts=True)
+    oldest += baskets - 1
+    item = held[0, oldest] % max(1, n_items)
+    chances = np.bincount(item, held[1, oldest], n_items)
+    again = np.bincount(item, baskets - 1, n_items)
+    mean = again.sum() / max(1.0, chances.sum())
+    if not mean:
+        return np.ones(n_items)
+    return np.asarray((again + DOUBT * mean) / (chances + DOUBT) / mean)
 
 
 def _lengths(matrix: sparse.csr_array) -> npt.NDArray[np.float64]:

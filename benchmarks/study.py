@@ -179,7 +179,7 @@ def _sum(costs: Sequence[Cost]) -> Cost:
 def entrants(args: argparse.Namespace, source: Folder) -> dict[str, Entrant]:
     """Return the models that can take part on this data, with their axes."""
     profile = Profile.of(source.data, ordered=source.ordered, clocked=source.clocked)
-    found = line_up(profile)
+    found = line_up(profile, keep_seen=args.keep_seen)
     if args.models:
         asked = [name.strip() for name in args.models.split(",")]
         found = {name: found.get(name, Entrant(name)) for name in ("popular", *asked)}

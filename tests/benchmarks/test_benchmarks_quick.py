@@ -162,7 +162,7 @@ def test_a_model_that_cannot_take_part_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weak = {"popular": Entrant("popular"), "ease": Entrant("ease", fixed={"max_items": 3})}
-    monkeypatch.setattr(study, "line_up", lambda profile: weak)
+    monkeypatch.setattr(study, "line_up", lambda profile, keep_seen: weak)
     found = last_line(["temporal", "--data", str(folder)], capsys)
     assert "max_items" in found["skipped"]["ease"]
     assert "ease" not in found["models"]

@@ -1,6 +1,7 @@
 """What chooses by itself: settings by racing, weights by climbing, and only what pays."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -52,7 +53,7 @@ def asked(split: Split, trial: Trial) -> Pool:
 
 def test_axes_name_real_settings() -> None:
     rich = Profile(10, 100_000, 100, ordered=True, clocked=True, titled=1, labelled=1, repeated=1)
-    for entrant in line_up(rich).values():
+    for entrant in line_up(rich, keep_seen=True).values():
         spec: type[Spec] = plugins.load("endcap.models", entrant.plugin)
         spec.parse(entrant.fixed)
         for key, values in entrant.axes.items():
@@ -69,6 +70,11 @@ def test_line_up_follows_the_data(split: Split) -> None:
     all_there = line_up(profile)
     assert "content-words" not in all_there
     assert {"slit", "transitions", "trending", "ease"} <= set(all_there)
+    assert "repeat" not in all_there
+    assert "repeat" in line_up(profile, keep_seen=True)
+    assert "confidence" in all_there["ease"].axes
+    once = replace(profile, repeated=0.0)
+    assert "confidence" not in line_up(once)["ease"].axes
     blind = Profile.of(split.train, ordered=False, clocked=False)
     assert not {"slit", "transitions", "trending"} & set(line_up(blind))
 

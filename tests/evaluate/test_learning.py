@@ -55,7 +55,7 @@ def chosen(data: Dataset) -> Chosen:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile: FAST)
+    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, keep_seen: FAST)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_better_champion_is_kept_and_fitted_anew(
 ) -> None:
     first = learn(data, tmp_path)
     poor = {"popular": Entrant("popular")}
-    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile: poor)
+    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, keep_seen: poor)
     second = learn(data, tmp_path)
     assert not second.contest.won
     assert second.contest.interval.high < 0

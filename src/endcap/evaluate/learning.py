@@ -135,7 +135,13 @@ def learn(
         if trial.exam.warm.sum() < ENOUGH:
             raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
         profile = Profile.of(trial.exam.split.train)
-        chosen = choose(line_up(profile), trial, budget_s=budget_s, clock=clock, progress=progress)
+        chosen = choose(
+            line_up(profile, keep_seen=keep_seen),
+            trial,
+            budget_s=budget_s,
+            clock=clock,
+            progress=progress,
+        )
     except DataError as error:
         reason = str(error)
     champion = None if chosen is None else _serving(folder)

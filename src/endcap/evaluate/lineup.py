@@ -117,6 +117,15 @@ ENTRANTS: Final[dict[str, Entrant]] = {
         {"decay_events": (2.5, 10.0, 0.0)},
         {"dimensions": 0, "text_share": 0.0},
     ),
+    "repeat": Entrant(
+        "repeat",
+        {
+            "own": (0.3, 0.6),
+            "rebuy": (0.7, 0.3, 1.0),
+            "group_decay": (0.9, 0.8, 0.97),
+            "popular": (0.5, 0.2),
+        },
+    ),
     "item-knn": Entrant(
         "item-knn",
         {
@@ -190,13 +199,20 @@ ENTRANTS: Final[dict[str, Entrant]] = {
 """Everybody, cheap ones first, so that a short budget leaves something to blend."""
 
 
-def line_up(profile: Profile) -> dict[str, Entrant]:
-    """Return who can take part on such data, cheap ones first."""
+def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
+    """Return who can take part on such data, cheap ones first.
+
+    Parameters
+    ----------
+    keep_seen
+        Whether lists may repeat what a shopper has; else a model of repeats has nothing to say.
+    """
     able = {
         "trending": profile.clocked,
         "transitions": profile.ordered,
         "slit": profile.ordered,
         "spectral": profile.items > LARGE,
+        "repeat": keep_seen and profile.clocked,
         "content-words": profile.titled >= SPOKEN,
         "content-attributes": profile.labelled >= SPOKEN,
     }

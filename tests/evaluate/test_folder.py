@@ -112,3 +112,12 @@ def test_numbers_are_those_of_the_data_set(tmp_path: Path) -> None:
     users = np.random.default_rng(0).integers(0, 30, 200).tolist()
     found = load(write(tmp_path, user_id=users, item_id=list(range(200)), split=["train"] * 200))
     assert found.data.users.ids(found.data.column("user")) == sorted(map(str, users))
+
+
+def test_marks_of_a_page_are_read_and_unknown_says_nothing(tmp_path: Path) -> None:
+    write(tmp_path, user_id=[1, 1], item_id=[1, 2])
+    items = {"item_id": [1, 2], "title": ["Salt &amp; Oil", ""], "brand": ["Unknown", "L&#39;Or"]}
+    pq.write_table(pa.table(items), tmp_path / "items.parquet")
+    table = load(tmp_path).data.item_table
+    assert table["title"].to_pylist() == ["Salt & Oil", None]
+    assert table["brand"].to_pylist() == [None, "L'Or"]

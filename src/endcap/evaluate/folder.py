@@ -5,6 +5,7 @@
 `item_id` and what is known of each item. Rows keep their order where nothing else orders them.
 """
 
+import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ EVENTS: Final = {"buy": "purchase", "collect": "wish", "cart": "cart"}
 PARTS: Final = {"history": "train", "future": "test"}
 BASKETS: Final = ("basket_id", "basket", "session_id")
 LEVELS: Final = ("department", "product_category", "product_type", "category")
+UNKNOWN: Final = {"", "Unknown"}
 TITLES: Final = ("title", "name", "product_type")
 
 
@@ -137,16 +139,22 @@ def _catalogue(path: Path) -> pa.Table | None:
     out = {"item_id": _strings(table["item_id"])}
     title = next((name for name in TITLES if name in table.column_names), None)
     if title is not None:
-        out["title"] = _strings(table[title])
+        out["title"] = _texts(table[title])
     for name in ("brand", "description"):
         if name in table.column_names:
-            out[name] = _strings(table[name])
+            out[name] = _texts(table[name])
     if "price" in table.column_names:
         prices = pc.round(pc.cast(table["price"], pa.float64()), 2).to_numpy()
         text = [f"{x:.4f}" if np.isfinite(x) else None for x in prices]
         out["price"] = pa.array(text, pa.string()).cast(MONEY)
     out["categories"] = pa.array(_paths(table), pa.list_(pa.string()))
     return pa.table(out)
+
+
+def _texts(column: pa.ChunkedArray) -> pa.Array:
+    """Texts without the marks of the page they were read from; ``Unknown`` says nothing."""
+    texts = (None if x is None else html.unescape(x) for x in _strings(column).to_pylist())
+    return pa.array((None if x in UNKNOWN else x for x in texts), pa.string())
 
 
 def _paths(table: pa.Table) -> list[list[str] | None]:

@@ -40,11 +40,11 @@ ENTRANTS = {
         {
             "own": (0.3, 0.2, 0.5),
             "popular": (0.5, 0.3, 0.9),
-            "rebuy": (0.7, 0.5, 0.9),
+            "rebuy": (0.7, 1.0, 0.4),
             "group": (1, 3),
             "group_decay": (0.9, 0.8, 1.0),
             "within_decay": (0.9, 0.8),
-            "neighbours": (300, 150, 600),
+            "neighbours": (300, 600),
         },
     ),
     "item-knn": Entrant(

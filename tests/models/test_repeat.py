@@ -63,7 +63,7 @@ def test_scores_equal_the_formula(data: Dataset) -> None:
     spec = Repeat(group=2, own=0.4, popular=0.7, neighbours=2, rebuy=0.5)
     vectors = np.array([naive_vector(b, spec, data) for b in BASKETS.values()])
     n = (vectors > 0).sum(axis=0)
-    weighed = vectors * np.sqrt(np.log1p((4 - n + 0.5) / (n + 0.5)))
+    weighed = vectors * np.log1p((4 - n + 0.5) / (n + 0.5))
     unit = weighed / np.linalg.norm(weighed, axis=1, keepdims=True)
     alike = unit @ unit.T
     alike[alike < np.sort(alike, axis=1)[:, -2:-1]] = 0

@@ -33,7 +33,7 @@ class Repeat(Spec):
 
     where r is how often an item is bought again beside the average: the share of the baskets
     after a shopper's first with the item that hold it too (milk is, a rice cooker is not). The
-    neighbours are found by the cosine of vectors weighed with ``idf ** 0.5`` and voice it,
+    neighbours are found by the cosine of vectors weighed with ``idf`` and voice it,
     where the paper takes the plain mean of the Euclidean nearest: so reasons are exact. Ask it
     with repeats allowed. Fitting only weighs; answering costs O(sum over the history of the
     items' shoppers), which suits up to about a million events. Memory: two copies of the events.
@@ -63,7 +63,7 @@ class Repeat(Spec):
         histories = Queries.of_users(data, np.arange(len(data.users)))
         ages = self.ages(histories)
         vectors = _vectors(histories, self.event_weights(histories), len(data.items))
-        column = np.sqrt(idf(vectors))
+        column = idf(vectors)
         people = scale_columns(vectors, column)
         people = scale_rows(people, _inverse(_lengths(people)))
         newest = _vectors(histories, (ages == 0).astype(np.float32), len(data.items))

@@ -144,16 +144,23 @@ def learn(
         )
     except DataError as error:
         reason = str(error)
-    champion = None if chosen is None else _serving(folder)
-    match = None if chosen is None or champion is None else _contest(champion, chosen)
-    recipe = load_recipe() if chosen is None else recipe_of(chosen)
-    if champion is not None and match is not None and not match.won:
-        recipe = champion
+    recipe, match = _wired(chosen, folder)
     facts = {} if chosen is None else {"choice": _facts(chosen, match)}
     artefact = train(
         data, recipe, folder, seed=seed, settings=settings, progress=progress, facts=facts
     )
     return Learnt(artefact, chosen, match, reason, clock() - began)
+
+
+def _wired(chosen: Chosen | None, folder: Path) -> tuple[Recipe, Contest | None]:
+    """Return the recipe to fit: the chosen one, unless what serves now foresees better."""
+    if chosen is None:
+        return load_recipe(), None
+    champion = _serving(folder)
+    match = None if champion is None else _contest(champion, chosen)
+    if champion is not None and match is not None and not match.won:
+        return champion, match
+    return recipe_of(chosen), match
 
 
 def validation(data: Dataset) -> Split:

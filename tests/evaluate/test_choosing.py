@@ -75,6 +75,9 @@ def test_line_up_follows_the_data(split: Split) -> None:
     assert "confidence" in all_there["ease"].axes
     once = replace(profile, repeated=0.0)
     assert "confidence" not in line_up(once)["ease"].axes
+    long = replace(profile, interactions=101 * profile.users)
+    assert line_up(long)["transitions"].fixed == {"second_step": 0.0}
+    assert not all_there["transitions"].fixed
     blind = Profile.of(split.train, ordered=False, clocked=False)
     assert not {"slit", "transitions", "trending"} & set(line_up(blind))
 

@@ -89,6 +89,9 @@ LARGE: Final = 15_000
 ANSWER_ONLY: Final = frozenset({"decay_events"})
 """Settings that change how a model answers, not what it learns: no new fit is needed."""
 
+LONG: Final = 100
+"""Interactions for each user from which transitions walk one step only: the second is for short
+histories, and in long ones its pairs fill the square of the items."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""
@@ -217,6 +220,8 @@ def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
         "content-attributes": profile.labelled >= SPOKEN,
     }
     found = {name: entrant for name, entrant in ENTRANTS.items() if able.get(name, True)}
+    if "transitions" in found and profile.interactions > LONG * profile.users:
+        found["transitions"] = replace(found["transitions"], fixed={"second_step": 0.0})
     if profile.repeated >= REPEATED:
         for name in COUNTED:
             found[name] = replace(found[name], axes={**found[name].axes, **CONFIDENCE})

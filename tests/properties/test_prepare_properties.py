@@ -30,7 +30,7 @@ rows = st.fixed_dictionaries(
     }
 )
 worlds = st.lists(rows, max_size=40)
-few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CORE = PrepareSettings(user_core=2, item_core=2)
 
 

@@ -194,7 +194,7 @@ worlds = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds)
 def test_the_forbidden_never_comes_and_the_shelf_is_as_full_as_it_can_be(model, world):
     stock = [0 if item_id in world["out"] else 1 for item_id in world["catalogue"]]

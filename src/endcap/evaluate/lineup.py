@@ -99,6 +99,15 @@ COUNTED: Final = ("item-knn", "ease", "ials")
 ENTRANTS: Final[dict[str, Entrant]] = {
     "popular": Entrant("popular", {"count": ("users", "events")}),
     "trending": Entrant("trending", {"half_life_days": (7.0, 3.0, 14.0, 28.0)}),
+    "repeat": Entrant(
+        "repeat",
+        {
+            "own": (0.3, 0.6),
+            "rebuy": (0.7, 0.3, 1.0),
+            "group_decay": (0.9, 0.8, 0.97),
+            "popular": (0.5, 0.2),
+        },
+    ),
     "transitions": Entrant(
         "transitions",
         {
@@ -119,15 +128,6 @@ ENTRANTS: Final[dict[str, Entrant]] = {
         "content",
         {"decay_events": (2.5, 10.0, 0.0)},
         {"dimensions": 0, "text_share": 0.0},
-    ),
-    "repeat": Entrant(
-        "repeat",
-        {
-            "own": (0.3, 0.6),
-            "rebuy": (0.7, 0.3, 1.0),
-            "group_decay": (0.9, 0.8, 0.97),
-            "popular": (0.5, 0.2),
-        },
     ),
     "item-knn": Entrant(
         "item-knn",

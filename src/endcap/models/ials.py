@@ -15,6 +15,7 @@ import pydantic
 from scipy import sparse
 
 from endcap.models.base import Answers, Model, Rng
+from endcap.models.cholesky import factor
 from endcap.models.parallel import over_blocks
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec, parts
@@ -265,18 +266,8 @@ def _cholesky(span, matrix, y, normal, x):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _solve(a, b):  # type: ignore[no-untyped-def]
     """Solve ``a z = b`` in place for a symmetric positive definite `a` given by its lower half."""
-    d = len(b)
-    for j in range(d):
-        for k in range(j):
-            for g in range(k):
-                a[j, k] -= a[j, g] * a[k, g]
-            a[j, k] /= a[k, k]
-        for g in range(j):
-            a[j, j] -= a[j, g] * a[j, g]
-            b[j] -= a[j, g] * b[g]
-        a[j, j] = np.sqrt(a[j, j])
-        b[j] /= a[j, j]
-    for j in range(d - 1, -1, -1):
+    factor(a, b)
+    for j in range(len(b) - 1, -1, -1):
         b[j] /= a[j, j]
         for g in range(j):
             b[g] -= a[j, g] * b[j]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from endcap.models.cholesky import factor
 from endcap.models.parallel import over_blocks
 
 BLOCK = 1024
@@ -113,7 +114,7 @@ def _solve_rows(span, ratings, other, belief, result):  # type: ignore[no-untype
                 scaled = noise * seen[f]
                 for g in range(f + 1):
                     a[f, g] += scaled * seen[g]
-        _factor(a, b)
+        factor(a, b)
         for f in range(d):
             b[f] += normals[row, f]
         for f in range(d - 1, -1, -1):
@@ -122,18 +123,3 @@ def _solve_rows(span, ratings, other, belief, result):  # type: ignore[no-untype
                 b[g] -= a[f, g] * b[f]
         for f in range(d):
             out[row, f] = b[f]
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _factor(a, b):  # type: ignore[no-untyped-def]
-    """Overwrite the lower half of `a` with its Cholesky factor L and `b` with L^-1 b."""
-    for j in range(len(b)):
-        for k in range(j):
-            for g in range(k):
-                a[j, k] -= a[j, g] * a[k, g]
-            a[j, k] /= a[k, k]
-        for g in range(j):
-            a[j, j] -= a[j, g] * a[j, g]
-            b[j] -= a[j, g] * b[g]
-        a[j, j] = np.sqrt(a[j, j])
-        b[j] /= a[j, j]

@@ -13,10 +13,11 @@ import pytest
 from benchmarks.peers import calling, installing
 
 from benchmarks import __main__ as front
-from benchmarks import data, report, study
+from benchmarks import data, fixed_split, report, study
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.meter import Meter
+from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import Temporal
 from endcap.schema.errors import DataError, PluginError
 
@@ -156,6 +157,19 @@ def test_fixed_split_says_what_it_had_to_draw(
     found = last_line([*argv, str(part)], capsys)
     assert found["protocol"].endswith("; valid drawn at random (10% of train)")
     assert found["counts"]["train_interactions"] == 720
+
+
+def test_fixed_split_in_the_listed_order_holds_out_what_comes_last() -> None:
+    users = ["a"] * 10 + ["b"] * 6
+    labels = np.array(["train"] * 6 + ["valid"] * 2 + ["test"] * 2 + ["train"] * 4 + ["test"] * 2)
+    items = [f"i{n}" for n in (0, 1, 3, 4, 6, 7, 2, 5, 8, 9, 0, 1, 2, 3, 8, 9)]
+    plain = data.Folder("made", Dataset.of(users, items), labels, clocked=False, ordered=False)
+    source, found, note = fixed_split.listed(plain, labels)
+    seen = source.data.items.array.take(pa.array(source.data.column("item"))).to_pylist()
+    assert seen[:10] == ["i0", "i1", "i2", "i3", "i4", "i6", "i5", "i7", "i8", "i9"]
+    assert found == ["train"] * 6 + ["valid"] * 2 + ["test"] * 2 + ["train"] * 4 + ["test"] * 2
+    assert source.ordered
+    assert "order of the file" in note
 
 
 def test_a_model_that_cannot_take_part_is_named(

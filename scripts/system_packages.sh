@@ -8,6 +8,9 @@ need xfs_io xfsprogs
 need mkfs.ext4 e2fsprogs
 need strace strace
 need faketime faketime
+need redis-server redis-server
+need nats-server nats-server
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     apt-get update -qq

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from endcap.schema.errors import PluginError, nearest
 
-GROUPS: Final = ("endcap.models", "endcap.dialects", "endcap.stores")
+GROUPS: Final = ("endcap.models", "endcap.dialects", "endcap.stores", "endcap.buses")
 
 
 @cache

@@ -102,6 +102,17 @@ class ServeSettings(Strict):
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
 
 
+class LiveSettings(Strict):
+    """The live state of replicas that serve one shop."""
+
+    url: str = ""
+    """Where replicas tell each other (``redis://…``); empty is one process alone."""
+    prefix: str = "endcap"
+    """Before all keys, so that two shops can share one Redis."""
+    timeout_ms: int = pydantic.Field(default=250, ge=1)
+    """Nobody waits longer for an answer; then replicas read histories from the store instead."""
+
+
 class Settings(Strict):
     """All settings."""
 
@@ -109,6 +120,7 @@ class Settings(Strict):
     events: EventSettings = EventSettings()
     prepare: PrepareSettings = PrepareSettings()
     serve: ServeSettings = ServeSettings()
+    live: LiveSettings = LiveSettings()
 
 
 def load_settings(

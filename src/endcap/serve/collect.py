@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -11,9 +11,6 @@ from endcap.events.store import Receipt, Remembered
 from endcap.schema.errors import StoreError
 from endcap.serve.intake import EVENT_ROWS, Context, Intake, take_one
 from endcap.serve.runtime import Runtime
-
-FEW: Final = 20
-"""Up to so many events the live state follows in the event loop; more would hold up others."""
 
 
 async def collect(
@@ -44,7 +41,7 @@ async def collect(
         metrics.count(Receipt(received=intake.received, rejected=intake.received))
         raise
     metrics.count(intake.receipt(stored))
-    if intake.rows.num_rows <= FEW:
+    if intake.rows.num_rows <= runtime.live.inline_rows:
         runtime.live.events_stored(intake.rows, stored)
     else:
         await runtime.run(runtime.live.events_stored, intake.rows, stored)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from endcap.recommend.state import History
+from endcap.schema.errors import StoreError
 
 Event = tuple[str, str, int, float]
 """Item id, kind, time in UTC microseconds, stars or NaN."""
@@ -53,15 +54,25 @@ class Histories:
         self._loads: dict[str, object] = {}  # reads in flight that are still worth keeping
         self._held = 0
 
-    def of(self, who: str) -> History:
-        """Return the history of an actor, oldest first."""
+    def of(self, who: str, *, again: bool = False) -> History:
+        """Return the history of an actor, oldest first; `again` reads it even when it is kept.
+
+        Where the store cannot be read, what is kept is better than nothing, however old.
+        """
         with self._lock:
             kept = self._kept.get(who)
-            if kept and self._clock() - kept.read_at < self._fresh_seconds:
+            if kept and not again and self._clock() - kept.read_at < self._fresh_seconds:
                 self._kept.move_to_end(who)
                 return self._history(kept)
             load = self._loads.setdefault(who, object())
-        return self._keep(who, load, _Kept(self._read(who), self._clock()))
+        try:
+            events = self._read(who)
+        except StoreError:
+            if kept is None:
+                raise
+            with self._lock:
+                return self._history(kept)
+        return self._keep(who, load, _Kept(events, self._clock()))
 
     def add(self, who: str, event: Event) -> None:
         """Follow an event that has just become durable."""

@@ -13,7 +13,8 @@ from endcap.schema.settings import Settings
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.metrics import Metrics
-from endcap.serve.state import LiveState, utc_now
+from endcap.serve.sharing import open_live_state
+from endcap.serve.state import utc_now
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,8 +51,9 @@ class Runtime:
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,
         }
-        self.live = LiveState(store, list(self.kinds))
-        self.recommender = RecommenderHolder(settings.store.folder, on_swap=self.live.reload)
+        self.live = open_live_state(settings.live, store, list(self.kinds))
+        self.recommender = RecommenderHolder(settings.store.folder, on_swap=self.live.promoted)
+        self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
             store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
         )
@@ -84,6 +86,7 @@ class Runtime:
         self._writers.shutdown()
         self.recommender.close()
         self.impressions.close()
+        self.live.close()
         self.store.close()
 
 

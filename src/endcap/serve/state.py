@@ -12,6 +12,7 @@ import pyarrow as pa
 from endcap.events.store import Receipt, Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
+from endcap.recommend.filters.columns import Columns
 from endcap.recommend.state import History
 from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
@@ -44,8 +45,17 @@ class LiveState:
     keep_events
         How many events of histories stay in memory, over all actors.
 
+    Attributes
+    ----------
+    inline_rows
+        Up to so many events are followed in microseconds; more would hold up an event loop.
+    on_promoted
+        Called when another replica serves another artefact.
+
     Stability: caller.
     """
+
+    inline_rows = 20
 
     def __init__(
         self,
@@ -59,6 +69,7 @@ class LiveState:
         self._clock = clock
         self._kinds = [kind for kind in kinds if kind != SEEN_BY_NOBODY]
         self._histories = Histories(self._read, keep_events)
+        self.on_promoted: Callable[[], object] = _nothing
         self._version = 0
         self._counting = threading.Lock()
         self._people = threading.Lock()  # histories and aliases: held for microseconds
@@ -71,6 +82,7 @@ class LiveState:
             items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = facts_of(items)
+            self._columns: Columns | None = None
         with self._people:
             self._aliases = self._store.aliases()
             self._histories.clear()
@@ -80,6 +92,11 @@ class LiveState:
     def version(self) -> int:
         """A counter that grows with every change that could change an answer."""
         return self._version
+
+    @property
+    def sharing(self) -> tuple[bool, str]:
+        """Whether other replicas are followed, and why not; a process alone follows all."""
+        return True, ""
 
     @property
     def now(self) -> datetime:
@@ -97,6 +114,14 @@ class LiveState:
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first."""
         return self._shelf.ids(now)
+
+    @property
+    def columns(self) -> Columns:
+        """The catalogue as filters ask it: made when somebody first does, then kept up to date."""
+        with self._goods:
+            if self._columns is None:
+                self._columns = Columns(self._store.catalogue.items())
+            return self._columns
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """Return what a page shows of each item it knows."""
@@ -129,11 +154,38 @@ class LiveState:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
         self._touch()
 
+    def events_elsewhere(self, events: pa.Table) -> None:
+        """Follow rows of schema `EVENTS` that another replica stored.
+
+        What is kept may hold them already, so the histories they touch are read again.
+        """
+        people = zip(events["user_id"].to_pylist(), events["visitor_id"].to_pylist(), strict=True)
+        with self._people:
+            for user, visitor in set(people):
+                self._histories.forget(self.resolve(actor(user, visitor) or ""))
+        self._touch()
+
+    def items_changed(self, item_ids: Sequence[str]) -> None:
+        """Read items again that somebody stored or deleted."""
+        with self._goods:  # held while reading: who reads later applies later
+            items = self._store.catalogue.items(item_ids)
+            gone = set(item_ids) - set(items["item_id"].to_pylist())
+            kept = {key: value for key, value in self._facts.items() if key not in gone}
+            self._facts = kept | facts_of(items)
+            self._shelf.upsert(items)
+            self._shelf.delete(gone)
+            if self._columns is not None:
+                self._columns.upsert(items)
+                self._columns.delete(gone)
+        self._touch()
+
     def items_stored(self, items: pa.Table) -> None:
         """Follow rows of schema `ITEMS` that have just become durable."""
         with self._goods:
             self._facts = {**self._facts, **facts_of(items)}
             self._shelf.upsert(items)
+            if self._columns is not None:
+                self._columns.upsert(items)
         self._touch()
 
     def items_deleted(self, item_ids: Sequence[str]) -> None:
@@ -142,6 +194,8 @@ class LiveState:
         with self._goods:
             self._facts = {key: value for key, value in self._facts.items() if key not in gone}
             self._shelf.delete(item_ids)
+            if self._columns is not None:
+                self._columns.delete(item_ids)
         self._touch()
 
     def alias_stored(self, visitor_id: str, user_id: str) -> None:
@@ -152,6 +206,13 @@ class LiveState:
             for who in (VISITOR_PREFIX + visitor_id, before, user_id):
                 self._histories.forget(who)
         self._touch()
+
+    def promoted(self) -> None:
+        """Follow another artefact having taken over in this process."""
+        self.reload()
+
+    def close(self) -> None:
+        """Let go of what is not the store's."""
 
     def _touch(self) -> None:
         with self._counting:
@@ -180,3 +241,7 @@ def _micros(time: datetime) -> int:
 
 def _float(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _nothing() -> None:
+    """Follow nothing."""

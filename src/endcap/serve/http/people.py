@@ -32,7 +32,7 @@ async def post_alias(call: Call) -> Answer:
     for name in ("visitor_id", "user_id"):
         _check_person(name, getattr(alias, name))
     await runtime.write(runtime.store.alias, alias.visitor_id, alias.user_id)
-    runtime.live.alias_stored(alias.visitor_id, alias.user_id)
+    await runtime.write(runtime.live.alias_stored, alias.visitor_id, alias.user_id)
     return await remember(call, Answer(200, alias))
 
 

@@ -1,0 +1,267 @@
+"""The live state of one replica among several: what one stored, all of them see.
+
+The store is the truth; a `LiveBus` only carries word of what became durable. A replica tells the
+bus before it answers the writer, and asks the bus before it reads a shopper's history, so the next
+request sees the event wherever it lands. Without the bus each history is read from the store.
+"""
+
+import secrets
+import threading
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+import pyarrow as pa
+import structlog
+
+from endcap import plugins
+from endcap.events.store import Receipt, Store
+from endcap.recommend.state import History
+from endcap.schema.errors import EndcapError
+from endcap.schema.settings import LiveSettings
+from endcap.schema.tables import EVENTS
+from endcap.serve.state import LiveState
+
+PROBE_SECONDS: Final = 0.25
+WAIT_SECONDS: Final = 0.4
+log = structlog.get_logger(__name__)
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """Word of something that has become durable.
+
+    Attributes
+    ----------
+    kind
+        ``items``: rows of the catalogue are other ones or gone; ``promoted``: another artefact
+        serves; ``reload``: more has changed than was told.
+    ids
+        Items, or the visitor and the user of an alias.
+    rows
+        Events as an Arrow record batch of schema `EVENTS`.
+    columns
+        Fingerprint of that schema, which another version may not share.
+    sender
+        The replica.
+    """
+
+    kind: Literal["events", "items", "alias", "promoted", "reload"]
+    ids: tuple[str, ...] = ()
+    rows: bytes = b""
+    columns: str = ""
+    sender: str = ""
+
+
+class BusError(Exception):
+    """The bus cannot be reached, or does not answer in time."""
+
+
+class LiveBus(Protocol):
+    """Carries changes between replicas, in one order; may forget, but never without saying so.
+
+    Stability: implementer.
+    """
+
+    def publish(self, change: Change) -> None:
+        """Return once each `catch_up` that begins from now on will see `change`.
+
+        Raises
+        ------
+        BusError
+            Within a fraction of a second.
+        """
+
+    def catch_up(self) -> list[Change] | None:
+        """Return what was published since the last call; None where some of it is gone.
+
+        The first call returns None. Not called from two threads at once. Raises `BusError`.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be something new, after `seconds` at the latest.
+
+        Raises `BusError`.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def open_live_state(settings: LiveSettings, store: Store, kinds: Sequence[str]) -> LiveState:
+    """Return a live state of this process alone, or one shared over ``settings.url``.
+
+    Raises
+    ------
+    PluginError
+        When no installed bus takes URLs of that scheme.
+    """
+    if not settings.url:
+        return LiveState(store, kinds)
+    scheme = settings.url.partition(":")[0]
+    bus: LiveBus = plugins.load("endcap.buses", scheme)(settings)
+    return SharedState(store, kinds, bus)
+
+
+class SharedState(LiveState):
+    """A `LiveState` that follows what other replicas stored.
+
+    While the bus is away (the breaker is open) histories are read from the store each time, so
+    read-your-writes still holds; others' catalogue changes arrive once it is back.
+
+    Parameters
+    ----------
+    bus
+        Closed with this.
+    """
+
+    inline_rows = 0
+
+    def __init__(self, store: Store, kinds: Sequence[str], bus: LiveBus, **options: Any) -> None:
+        self._bus = bus
+        self._name = secrets.token_hex(8)
+        self._following = threading.Lock()
+        self._end = threading.Event()
+        self._connected = False
+        self._trouble = "not connected yet"
+        self._untold = False  # something of ours the others have not been told
+        found = self._take_position()
+        super().__init__(store, kinds, **options)
+        self._connected = found
+        self._thread = threading.Thread(target=self._follow, name="live-bus", daemon=True)
+        self._thread.start()
+
+    @property
+    def sharing(self) -> tuple[bool, str]:
+        """Whether other replicas are followed, and why not."""
+        return self._connected, "" if self._connected else self._trouble
+
+    def history(self, actor: str) -> History:
+        """See `LiveState.history`; up to the last event acknowledged by any replica."""
+        return self._histories.of(self.resolve(actor), again=not self._catch_up())
+
+    def events_stored(self, events: pa.Table, receipt: Receipt) -> None:
+        """See `LiveState.events_stored`; returns when the other replicas can know."""
+        super().events_stored(events, receipt)
+        if events.num_rows:
+            self._tell(Change("events", rows=_packed(events), columns=_COLUMNS, sender=self._name))
+
+    def items_stored(self, items: pa.Table) -> None:
+        """See `LiveState.items_stored`; two replicas may change one item at the same moment."""
+        self.items_deleted(items["item_id"].to_pylist())
+
+    def items_deleted(self, item_ids: Sequence[str]) -> None:
+        """See `LiveState.items_deleted`."""
+        self.items_changed(item_ids)
+        self._tell(Change("items", ids=tuple(item_ids), sender=self._name))
+
+    def alias_stored(self, visitor_id: str, user_id: str) -> None:
+        """See `LiveState.alias_stored`."""
+        super().alias_stored(visitor_id, user_id)
+        self._tell(Change("alias", ids=(visitor_id, user_id), sender=self._name))
+
+    def promoted(self) -> None:
+        """See `LiveState.promoted`."""
+        super().promoted()
+        self._tell(Change("promoted", sender=self._name))
+
+    def close(self) -> None:
+        """Stop following."""
+        self._end.set()
+        self._thread.join()
+        self._bus.close()
+
+    def _tell(self, change: Change) -> None:
+        if self._connected:
+            try:
+                self._bus.publish(change)
+            except BusError as error:
+                self._lose(error)
+        if not self._connected:
+            self._untold = True
+
+    def _catch_up(self) -> bool:
+        """Apply what others published before this call; return whether that was possible."""
+        try:
+            with self._following:
+                if self._connected:
+                    changes = self._bus.catch_up()
+                    for change in [Change("reload")] if changes is None else changes:
+                        if change.sender != self._name:
+                            self._apply(change)
+        except (BusError, EndcapError) as error:
+            self._lose(error)
+        return self._connected
+
+    def _apply(self, change: Change) -> None:
+        match change.kind:
+            case "events" if change.columns == _COLUMNS:
+                self.events_elsewhere(_unpacked(change.rows))
+            case "items":
+                self.items_changed(change.ids)
+            case "alias":
+                super().alias_stored(*change.ids)
+            case "promoted":
+                self.on_promoted()
+            case _:
+                self.reload()
+
+    def _lose(self, error: Exception) -> None:
+        """Open the breaker: from now on nobody waits for the bus, until the follower closes it."""
+        if self._connected:
+            self._trouble = str(error)
+            self._connected = False
+            log.warning("live bus away; histories are read from the store", reason=self._trouble)
+
+    def _follow(self) -> None:
+        while not self._end.is_set():
+            if self._connected:
+                self._own_up()
+                self._wait()
+                self._catch_up()
+            elif not self._end.wait(PROBE_SECONDS):
+                self._come_back()
+
+    def _wait(self) -> None:
+        try:
+            self._bus.wait(WAIT_SECONDS)
+        except BusError as error:
+            self._lose(error)
+
+    def _own_up(self) -> None:
+        """Have the others read again what they could not be told."""
+        if self._untold:
+            self._untold = False
+            self._tell(Change("reload", sender=self._name))
+
+    def _come_back(self) -> None:
+        """Close the breaker once the bus answers and everything has been read again."""
+        try:
+            if self._take_position():
+                self.reload()
+                self._connected = True
+                log.info("live bus back")
+        except EndcapError as error:
+            self._trouble = str(error)
+
+    def _take_position(self) -> bool:
+        """Begin to follow from here; what was before must be read from the store."""
+        try:
+            with self._following:
+                self._bus.catch_up()
+        except BusError as error:
+            self._trouble = str(error)
+            return False
+        return True
+
+
+_COLUMNS: Final = blake2b(EVENTS.to_string().encode(), digest_size=8).hexdigest()
+
+
+def _packed(events: pa.Table) -> bytes:
+    (batch,) = events.combine_chunks().to_batches()
+    return batch.serialize().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _unpacked(rows: bytes) -> pa.Table:
+    return pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(rows), EVENTS)])

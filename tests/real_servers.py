@@ -1,0 +1,95 @@
+"""Real servers for tests, each in a temporary folder, on a free port, and ended with the run."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class RedisServer:
+    """A redis-server that keeps nothing on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        quiet = ["--save", "", "--dir", str(self._folder), "--logfile", "redis.log"]
+        self._process = subprocess.Popen([*command, *quiet])
+        until(lambda: _listens(self.port))
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait()
+
+
+class PostgresServer:
+    """A throw-away PostgreSQL cluster with fsync on; root is refused, so root runs it as nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = folder / "cluster"
+        self._programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
+        self.port = free_port()
+        self._as_other: list[str] = []
+        if os.geteuid() == 0:
+            self._as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+            for path in (folder, *folder.parents[:3]):
+                path.chmod(path.stat().st_mode | 0o711)
+            self._data.mkdir()
+            shutil.chown(self._data, "nobody", "nogroup")
+        self._run("initdb", "--auth=trust", "--username=shop", "--encoding=UTF8", "--locale=C")
+        self.start()
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://shop@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
+        self._run("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_other, str(self._programs / program), "-D", str(self._data)]
+        subprocess.run([*command, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+needs_postgres = pytest.mark.skipif(
+    not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")), reason="needs PostgreSQL"
+)

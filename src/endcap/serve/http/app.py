@@ -13,6 +13,7 @@ from endcap.serve.http.openapi import describe
 from endcap.serve.http.operations import OPERATIONS
 from endcap.serve.http.problems import HANDLERS
 from endcap.serve.runtime import Runtime
+from endcap.serve.tracker import routes as tracker_routes
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.runtime = runtime
     app.router.routes += [operation.route() for operation in OPERATIONS]
     app.router.routes += Console(RuntimeBackend(runtime)).routes()
+    app.router.routes += tracker_routes()
     app.add_middleware(Gate, runtime=runtime)
     app.openapi = lambda: describe(app, OPERATIONS)  # type: ignore[method-assign]
     return app

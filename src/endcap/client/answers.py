@@ -1,0 +1,129 @@
+"""What the server answers, typed; fields that a newer server adds are passed over."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+from endcap.schema.errors import EndcapError
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong: `index` is the row's position in what was sent, from 0."""
+
+    message: str
+    code: str
+    field: str | None = None
+    index: int | None = None
+    event_id: str | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of the rows: received = stored + duplicate + rejected + quarantined."""
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    errors: tuple[Fault, ...] = ()
+
+    def __add__(self, later: "Receipt") -> "Receipt":
+        moved = tuple(
+            msgspec.structs.replace(fault, index=fault.index + self.received)
+            if fault.index is not None
+            else fault
+            for fault in later.errors
+        )
+        return Receipt(
+            self.received + later.received,
+            self.stored + later.stored,
+            self.duplicate + later.duplicate,
+            self.rejected + later.rejected,
+            self.quarantined + later.quarantined,
+            self.errors + moved,
+        )
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why an item is here: `share` is its part of the score, None where a model cannot say."""
+
+    kind: str
+    item_id: str | None = None
+    share: float | None = None
+    event: str = ""
+
+
+class SlateItem(msgspec.Struct, frozen=True):
+    """One item on the shelf; `why` says its reasons in words."""
+
+    item_id: str
+    rank: int
+    score: float | None = None
+    source: str = ""
+    why: str = ""
+    reasons: tuple[Reason, ...] = ()
+    properties: dict[str, Any] = {}
+
+
+class Slate(msgspec.Struct, frozen=True):
+    """An answer, which names its own quality (`served_by`, `degraded`, `reason`)."""
+
+    request_id: str
+    placement: str
+    served_by: str
+    artefact: str
+    generated_at: datetime
+    degraded: bool
+    reason: str
+    items: tuple[SlateItem, ...] = ()
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The ids in order."""
+        return [item.item_id for item in self.items]
+
+
+class HistoryEvent(msgspec.Struct, frozen=True):
+    """One thing a user did."""
+
+    item_id: str
+    kind: str
+    time: datetime
+    value: float | None = None
+
+
+class Refused(EndcapError):
+    """The server refused a request, or could not be reached after every attempt.
+
+    Attributes
+    ----------
+    status
+        HTTP status, 0 when there was no answer.
+    problem
+        The stable code of the problem, such as ``"invalid-request"`` or ``"unreachable"``.
+    request_id
+        Under which the server's log knows of it.
+    errors
+        Which fields or rows are wrong.
+    """
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        problem: str,
+        hint: str = "",
+        request_id: str = "",
+        errors: tuple[Fault, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.problem, self.request_id, self.errors = (
+            status,
+            problem,
+            request_id,
+            errors,
+        )

@@ -1,0 +1,236 @@
+"""Talk to a running Endcap: send what happened, ask what to show."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from endcap.client.answers import Fault, HistoryEvent, Receipt, Refused, Slate
+from endcap.schema.errors import PluginError
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+ROWS: Final = 1_000
+"""Rows in a request; more are sent in several."""
+BYTES: Final = 900_000
+"""Bytes of rows in a request: the server takes 1 MiB by default."""
+AGAIN: Final = frozenset({408, 409, 429, 502, 503, 504})
+"""Answers after which the same request may be sent again."""
+LONGEST_PAUSE_S: Final = 30.0
+
+
+class Client:
+    """A client of one server; safe to share between threads.
+
+    Writes carry an idempotency key and events an id before they are first sent, so whatever had
+    no answer is sent again and stored once. After `attempts` an error says what is wrong.
+
+    Parameters
+    ----------
+    url
+        Address of the server, such as ``"http://127.0.0.1:8787"``.
+    key
+        A secret key (``sk_…``), or a public one, which may send events and read slates.
+    timeout_s
+        For each attempt, in seconds.
+    attempts
+        How often a request is sent at most.
+    sleep
+        Waits between attempts.
+
+    Examples
+    --------
+    >>> with Client("http://127.0.0.1:8787", key="sk_...") as shop:  # doctest: +SKIP
+    ...     shop.track("view", user_id="12347", item_id="22423")
+    ...     shop.recommend(user_id="12347", k=5).item_ids
+
+    Stability: caller.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = 10.0,
+        attempts: int = 5,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise PluginError(
+                "The client needs httpx.", hint="pip install 'endcap[client]'"
+            ) from error
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._failures = httpx.TransportError
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
+        self._attempts = max(1, attempts)
+        self._sleep = sleep
+
+    def track(self, kind: str, **fields: Any) -> Receipt:
+        """Send one event that happens now: ``track("cart", user_id=…, item_id=…, quantity=2)``.
+
+        An event that fails validation is in quarantine: the receipt's `errors` say why.
+        """
+        return self.events([{"kind": kind, **fields}])
+
+    def events(self, events: Iterable[Row]) -> Receipt:
+        """Send events of any number; the receipt is given once all are on disk.
+
+        An event without `event_id` gets one, an event without `time` happened now.
+        """
+        now = datetime.now(UTC)
+        told = (
+            {"event_id": secrets.token_hex(12), "time": now, **_known(event)} for event in events
+        )
+        return self._rows("POST", "/v1/events/batch", "events", told)
+
+    def recommend(
+        self,
+        *,
+        user_id: str | None = None,
+        visitor_id: str | None = None,
+        placement: str = "home",
+        k: int = 10,
+        **more: Any,
+    ) -> Slate:
+        """Return what to show this shopper now; `more` as in ``POST /v1/recommendations``."""
+        ask = {"user_id": user_id, "visitor_id": visitor_id, "placement": placement, "k": k}
+        return self._ask("POST", "/v1/recommendations", Slate, body=_known({**ask, **more}))
+
+    def similar(self, item_id: str, *, k: int = 10, **more: Any) -> Slate:
+        """Return what goes with an item."""
+        path = f"/v1/items/{quote(item_id, safe='')}/similar"
+        return self._ask("GET", path, Slate, query=_known({"k": k, **more}))
+
+    def put_items(self, items: Iterable[Row]) -> Receipt:
+        """Insert or replace items of the catalogue; a new one can be recommended at once."""
+        return self._rows("PUT", "/v1/items", "items", map(_known, items))
+
+    def delete_item(self, item_id: str) -> bool:
+        """Remove an item, which is not shown from the next request on; say whether it was there."""
+        path = f"/v1/items/{quote(item_id, safe='')}"
+        return bool(self._ask("DELETE", path, dict[str, int], writes=True)["deleted"])
+
+    def put_users(self, users: Iterable[Row]) -> Receipt:
+        """Insert or replace users."""
+        return self._rows("PUT", "/v1/users", "users", map(_known, users))
+
+    def alias(self, visitor_id: str, user_id: str) -> None:
+        """Say that a visitor is this user: what the visitor did becomes the user's."""
+        body = {"visitor_id": visitor_id, "user_id": user_id}
+        self._ask("POST", "/v1/alias", dict[str, str], body=body, writes=True)
+
+    def history(self, user_id: str, *, limit: int = 100) -> list[HistoryEvent]:
+        """Return what a user did, newest first."""
+        path = f"/v1/users/{quote(user_id, safe='')}/history"
+        return self._ask("GET", path, _History, query={"limit": limit}).events
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _rows(self, method: str, path: str, name: str, rows: Iterable[Row]) -> Receipt:
+        told = Receipt()
+        for portion in _portions(rows):
+            told += self._ask(method, path, Receipt, body={name: portion}, writes=True)
+        return told
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        writes: bool = False,
+    ) -> T:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        if writes:
+            headers["idempotency-key"] = secrets.token_hex(16)
+        content = None if body is None else msgspec.json.encode(body)
+        for attempt in range(1, self._attempts + 1):
+            pause = min(LONGEST_PAUSE_S, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+            try:
+                answer = self._http.request(
+                    method, path, content=content, params=query, headers=headers
+                )
+            except self._failures as error:
+                failure = Refused(
+                    f"{self._http.base_url} cannot be reached: {error}",
+                    status=0,
+                    problem="unreachable",
+                    hint="Is `endcap serve` running there?",
+                )
+            else:
+                if answer.is_success:
+                    return msgspec.json.decode(answer.content, type=shape)
+                failure = _refused(answer.status_code, answer.content)
+                if answer.status_code not in AGAIN:
+                    raise failure
+                pause = max(pause, _seconds(answer.headers.get("retry-after")))
+            if attempt < self._attempts:
+                self._sleep(min(pause, LONGEST_PAUSE_S))
+        raise failure
+
+
+class _History(msgspec.Struct):
+    events: list[HistoryEvent]
+
+
+class _Problem(msgspec.Struct):
+    detail: str = ""
+    code: str = "unknown"
+    request_id: str = ""
+    hint: str = ""
+    errors: tuple[Fault, ...] = ()
+
+
+def _refused(status: int, content: bytes) -> Refused:
+    try:
+        told = msgspec.json.decode(content, type=_Problem)
+    except msgspec.DecodeError:  # somebody between us and the server answered
+        told = _Problem(detail=content[:200].decode("utf-8", "replace"))
+    return Refused(
+        f"HTTP {status}: {told.detail}",
+        status=status,
+        problem=told.code,
+        hint=told.hint,
+        request_id=told.request_id,
+        errors=told.errors,
+    )
+
+
+def _portions(rows: Iterable[Row]) -> Iterator[Sequence[msgspec.Raw]]:
+    portion: list[msgspec.Raw] = []
+    size = 0
+    for row in rows:
+        text = msgspec.json.encode(row)
+        if portion and (len(portion) == ROWS or size + len(text) > BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(msgspec.Raw(text))
+        size += len(text) + 1
+    if portion:
+        yield portion
+
+
+def _known(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _seconds(text: str | None) -> float:
+    return float(text) if text is not None and text.isdecimal() else 0.0

@@ -1,0 +1,252 @@
+/* Endcap for the browser: what shoppers do goes to the shop's own engine, and slates come back.
+ * No dependency, no cookie. It never throws into the page and never sends without consent. */
+(function (root) {
+  "use strict";
+
+  const BATCH = 50; // events in a request: well below the 64 KiB of a request that outlives its page
+  const ROOM = 500; // events kept while the shop cannot be reached; the oldest go first
+  const BYTES = 50000;
+  const SEEN_MS = 1000; // half of an item in view for this long is an impression
+  const GA4 = {
+    view_item: "view", select_item: "click", add_to_cart: "cart", remove_from_cart: "uncart",
+    add_to_wishlist: "wish", purchase: "purchase", refund: "refund", search: "search",
+    view_search_results: "search",
+  };
+
+  let options = {}, queue = [], held = [], userId = null, timer = 0, failures = 0, busy = false;
+  let ready = false, session = "", eyes = null;
+
+  const quietly = (work, otherwise) => (...args) => {
+    try { return work(...args); } catch (error) {
+      if (options.debug) console.warn("endcap:", error);
+      return otherwise;
+    }
+  };
+  const store = {
+    get: quietly((key) => JSON.parse(localStorage.getItem("endcap." + key)), null),
+    set: quietly((key, value) => localStorage.setItem("endcap." + key, JSON.stringify(value))),
+    drop: quietly((key) => localStorage.removeItem("endcap." + key)),
+  };
+  const fresh = () => root.crypto && crypto.randomUUID ? crypto.randomUUID()
+    : Array.from({ length: 4 }, () => Math.random().toString(36).slice(2, 10)).join("-");
+  const allowed = () => ready && options.consent === true;
+
+  function visitor() {
+    let id = options.visitorId || store.get("visitor");
+    if (!id) store.set("visitor", (id = fresh()));
+    options.visitorId = id;
+    return id;
+  }
+
+  function track(kind, fields) {
+    if (!ready || options.consent === false) return;
+    const event = { event_id: fresh(), kind: kind, time: new Date().toISOString(), ...fields };
+    if (!allowed()) { held = held.concat(event).slice(-ROOM); return; } // until they say yes or no
+    event.visitor_id = visitor();
+    event.session_id = session;
+    if (userId) event.user_id = userId;
+    queue = queue.concat(event).slice(-ROOM);
+    store.set("queue", queue);
+    soon(options.flushMs);
+  }
+
+  function soon(wait) {
+    if (!timer) timer = setTimeout(() => { timer = 0; flush(); }, wait);
+  }
+
+  function portion() {
+    const events = [];
+    let bytes = 0;
+    for (const event of queue) {
+      bytes += 3 * JSON.stringify(event).length; // UTF-8 needs at most three bytes a unit
+      if (events.length === BATCH || (events.length && bytes > 3 * BYTES)) break;
+      events.push(event);
+    }
+    while (events.length > 1 && new Blob([JSON.stringify(events)]).size > BYTES) events.pop();
+    return events;
+  }
+
+  const body = (events) => JSON.stringify({ sent_at: new Date().toISOString(), events: events });
+
+  function forget(events) {
+    const ids = new Set(events.map((event) => event.event_id));
+    // Another tab may have written meanwhile: what it added stays.
+    const stored = store.get("queue") || [];
+    const mine = new Set(queue.map((event) => event.event_id));
+    queue = queue.concat(stored.filter((event) => !mine.has(event.event_id)))
+      .filter((event) => !ids.has(event.event_id)).slice(-ROOM);
+    store.set("queue", queue);
+  }
+
+  // An event has its id before it is first sent, so that sending it again stores nothing twice.
+  function flush() {
+    if (!allowed() || busy || !queue.length || navigator.onLine === false) return Promise.resolve();
+    const events = portion();
+    busy = true;
+    return request("/v1/events/batch", { method: "POST", body: body(events), keepalive: true })
+      .then((answer) => {
+        busy = false;
+        if (answer.ok || (answer.status < 500 && ![401, 403, 408, 409, 429].includes(answer.status))) {
+          failures = 0;
+          forget(events); // stored, or such that it never will be
+          if (queue.length) return flush();
+        } else retry(Number(answer.headers.get("Retry-After")) * 1000);
+      })
+      .catch(() => { busy = false; retry(0); });
+  }
+
+  function retry(wait) {
+    failures += 1;
+    const patience = Math.min(60000, 500 * 2 ** Math.min(failures, 7)) * (0.5 + Math.random());
+    soon(Math.max(wait || 0, patience));
+  }
+
+  // The page goes: a beacon outlives it. It stays queued, for nobody hears what became of it.
+  const leave = quietly(() => {
+    if (!allowed() || !queue.length || !navigator.sendBeacon) return;
+    const key = options.key ? "?key=" + encodeURIComponent(options.key) : "";
+    const blob = new Blob([body(portion())], { type: "application/json" });
+    navigator.sendBeacon(options.url + "/v1/events/batch" + key, blob);
+  });
+
+  function request(path, more) {
+    const headers = { "Content-Type": "application/json" };
+    if (options.key) headers.Authorization = "Bearer " + options.key;
+    return fetch(options.url + path, { credentials: "omit", headers: headers, ...more });
+  }
+
+  function recommend(ask) {
+    if (!ready) return Promise.reject(new Error("endcap.init first"));
+    const who = allowed() ? { visitor_id: visitor(), ...(userId && { user_id: userId }) } : {};
+    return Promise.resolve(queue.length && allowed() ? flush() : 0)
+      .then(() => request("/v1/recommendations", {
+        method: "POST", body: JSON.stringify({ ...who, ...ask }),
+      }))
+      .then((answer) => {
+        if (!answer.ok) throw new Error("endcap: " + answer.status);
+        return answer.json();
+      });
+  }
+
+  const itemOf = (node) => ({
+    item_id: node.dataset.endcapItem,
+    ...(node.dataset.endcapRequest && { request_id: node.dataset.endcapRequest }),
+    ...(node.dataset.endcapPosition && { position: Number(node.dataset.endcapPosition) }),
+    ...(node.dataset.endcapPlacement && { placement: node.dataset.endcapPlacement }),
+  });
+
+  /* Elements with data-endcap-item are watched: in view, and clicked. */
+  function watch(within) {
+    const nodes = (within || document).querySelectorAll("[data-endcap-item]");
+    if (!eyes && root.IntersectionObserver) {
+      const waits = new WeakMap();
+      eyes = new IntersectionObserver((entries) => entries.forEach(quietly((entry) => {
+        clearTimeout(waits.get(entry.target));
+        if (!entry.isIntersecting) return;
+        waits.set(entry.target, setTimeout(quietly(() => {
+          eyes.unobserve(entry.target);
+          track("impression", itemOf(entry.target));
+        }), SEEN_MS));
+      })), { threshold: 0.5 });
+    }
+    nodes.forEach((node) => {
+      if (node.endcapWatched) return;
+      node.endcapWatched = true;
+      if (eyes) eyes.observe(node);
+    });
+  }
+
+  /* A page says what it shows: data-endcap-view holds the id of its product. */
+  function page() {
+    document.querySelectorAll("[data-endcap-view]").forEach((node) =>
+      track("view", { item_id: node.dataset.endcapView }));
+    watch();
+  }
+
+  function purchase(order) {
+    (order.items || []).forEach((item) => track("purchase", {
+      order_id: order.order_id, currency: order.currency, ...item,
+    }));
+  }
+
+  /* What the shop already tells Google Analytics 4. */
+  const heard = quietly((entry) => {
+    const name = entry && (entry[0] === "event" ? entry[1] : entry.event);
+    const kind = Object.hasOwn(GA4, name) ? GA4[name] : null;
+    if (!kind) return;
+    const data = (entry[0] === "event" ? entry[2] : entry.ecommerce || entry) || {};
+    if (kind === "search") return track("search", { query: String(data.search_term || "") });
+    (data.items || []).forEach((item) => track(kind, {
+      item_id: String(item.item_id || item.item_name),
+      ...(item.quantity && { quantity: Number(item.quantity) }),
+      ...(item.price && { price: Number(item.price) }),
+      ...(data.currency && { currency: data.currency }),
+      ...(data.transaction_id && { order_id: String(data.transaction_id) }),
+    }));
+  });
+
+  function listen(name) {
+    const layer = (root[name] = root[name] || []);
+    const push = layer.push;
+    layer.push = function (...entries) {
+      const length = push.apply(layer, entries);
+      entries.forEach(heard);
+      return length;
+    };
+    layer.slice().forEach(heard);
+  }
+
+  function consent(yes) {
+    options.consent = yes;
+    if (yes === true) {
+      const waiting = held;
+      held = [];
+      waiting.forEach(({ kind, ...fields }) => track(kind, fields));
+    } else if (yes === false) {
+      held = queue = [];
+      ["queue", "visitor", "session"].forEach(store.drop);
+      options.visitorId = null;
+    }
+  }
+
+  function init(given) {
+    if (ready) return;
+    options = { consent: true, flushMs: 300, ...given };
+    options.url = String(options.url || "").replace(/\/+$/, "");
+    userId = options.userId || null;
+    ready = true;
+    const last = store.get("session");
+    session = last && Date.now() - last.at < 1800000 ? last.id : fresh();
+    if (options.consent === true) {
+      store.set("session", { id: session, at: Date.now() });
+      queue = store.get("queue") || [];
+      if (queue.length) soon(options.flushMs);
+    }
+    addEventListener("online", quietly(flush));
+    addEventListener("pagehide", leave);
+    addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
+    document.addEventListener("click", quietly((event) => {
+      const node = event.target.closest && event.target.closest("[data-endcap-item]");
+      if (node) track("click", itemOf(node));
+    }), true);
+    if (options.dataLayer) listen(options.dataLayer === true ? "dataLayer" : options.dataLayer);
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", quietly(page));
+    else page();
+  }
+
+  const api = {
+    init: quietly(init), track: quietly(track), purchase: quietly(purchase),
+    identify: quietly((id) => { userId = id || null; }), consent: quietly(consent),
+    watch: quietly(watch), flush: quietly(flush, Promise.resolve()), recommend: recommend,
+  };
+  if (typeof module === "object" && module.exports) module.exports = api;
+  root.endcap = api;
+  const tag = typeof document === "object" && document.currentScript;
+  if (tag && tag.dataset.url !== undefined) {
+    const { url, key, user, consent: said, layer } = tag.dataset;
+    api.init({
+      url: url || new URL(tag.src).origin, key: key, userId: user, dataLayer: layer === "" || layer,
+      consent: said === "wait" ? null : said !== "no",
+    });
+  }
+})(typeof window === "undefined" ? globalThis : window);

@@ -1,0 +1,149 @@
+"""The Python client against a real server; it speaks the server's own shapes."""
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from endcap.client import Client, Receipt, Refused, Slate, answers
+from endcap.schema.settings import Settings, StoreSettings
+from endcap.serve.http import problems, shapes
+from endcap.serve.http.app import create_app
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
+from served_shop import served
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("client")
+    with served(create_app(Settings(store=StoreSettings(folder=folder)))) as shop:
+        yield str(shop.client.base_url)
+
+
+@pytest.fixture
+def shop(address: str) -> Iterator[Client]:
+    with Client(address) as client:
+        yield client
+
+
+def fields(shape: type) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(shape)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (answers.Receipt, shapes.ReceiptOut),
+        (answers.Slate, shapes.SlateOut),
+        (answers.SlateItem, shapes.SlateItemOut),
+        (answers.Reason, shapes.ReasonOut),
+        (answers.HistoryEvent, shapes.HistoryEvent),
+        (answers.Fault, problems.Fault),
+    ],
+)
+def test_the_client_knows_every_field_of_the_server(ours: type, theirs: type) -> None:
+    assert fields(ours) == fields(theirs)
+
+
+def test_from_the_catalogue_to_a_slate_that_follows_an_event(shop: Client) -> None:
+    rows = [{"item_id": f"i/{n}", "title": f"Item {n}", "brand": None} for n in range(5)]
+    assert shop.put_items(rows).stored == 5
+    assert shop.put_users([{"user_id": "anna", "attributes": {"tier": "gold"}}]).stored == 1
+    before = shop.recommend(user_id="anna", k=5)
+    assert isinstance(before, Slate)
+    assert isinstance(before.generated_at, datetime)
+    assert "i/2" in before.item_ids
+    assert shop.track("purchase", user_id="anna", item_id="i/2", price="9.50").stored == 1
+    assert "i/2" not in shop.recommend(user_id="anna", k=5).item_ids
+    assert [event.kind for event in shop.history("anna")] == ["purchase"]
+    assert "i/0" not in shop.similar("i/0", k=3).item_ids
+    shop.alias("browser-1", "anna")
+    assert shop.delete_item("i/1")
+    assert not shop.delete_item("i/1")
+
+
+def test_many_events_are_sent_in_portions_and_faults_name_their_row(shop: Client) -> None:
+    events: list[dict[str, Any]] = [
+        {"kind": "view", "user_id": "bob", "item_id": f"i{n}"} for n in range(2_500)
+    ]
+    events[1_700]["kind"] = "veiw"
+    told = shop.events(iter(events))
+    assert (told.received, told.stored, told.quarantined) == (2_500, 2_499, 1)
+    assert [fault.index for fault in told.errors] == [1_700]
+    assert "view" in told.errors[0].message
+
+
+def test_large_rows_are_sent_in_smaller_portions(shop: Client) -> None:
+    rows = [{"item_id": f"large-{n}", "description": "x" * 9_000} for n in range(300)]
+    assert shop.put_items(rows).stored == 300
+
+
+def test_a_refusal_names_what_is_wrong(shop: Client) -> None:
+    with pytest.raises(Refused) as refused:
+        shop.recommend(user_id="anna", k=0)
+    assert refused.value.status == 422
+    assert refused.value.problem == "invalid-request"
+    assert refused.value.request_id
+
+
+def test_nobody_there() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    waits: list[float] = []
+    with Client(url, attempts=3, sleep=waits.append) as client, pytest.raises(Refused) as refused:
+        client.track("view", user_id="u", item_id="i")
+    assert refused.value.problem == "unreachable"
+    assert len(waits) == 2
+    assert waits[0] < waits[1] * 2
+
+
+class Flaky(BaseHTTPRequestHandler):
+    """Answers 503, then cuts the connection, then forwards nothing but a receipt."""
+
+    seen: list[tuple[str, bytes]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.seen.append((self.headers["idempotency-key"], body))
+        if len(self.seen) == 1:
+            self.send_response(503)
+            self.send_header("retry-after", "2")
+            self.end_headers()
+        elif len(self.seen) == 2:
+            self.close_connection = True
+        else:
+            answer = b'{"received": 1, "stored": 1, "a_newer_field": true}'
+            self.send_response(202)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_what_had_no_answer_is_sent_again_as_it_was() -> None:
+    seen: list[tuple[str, bytes]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (Flaky,), {"seen": seen}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    waits: list[float] = []
+    try:
+        with Client(f"http://127.0.0.1:{server.server_port}", sleep=waits.append) as client:
+            assert client.track("view", user_id="u", item_id="i") == Receipt(1, 1)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert len(seen) == 3
+    assert len(set(seen)) == 1  # the same key, the same event_id, the same bytes
+    assert waits[0] == 2.0

@@ -1,0 +1,220 @@
+"""The tracker in a real Chromium, against a real server: patient, harmless, nothing twice."""
+
+import gzip
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from http_shop import ShopProcess
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from endcap.events.opening import open_store
+from endcap.schema.settings import StoreSettings
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+PAGE = """<!doctype html><title>shop</title><script src="/endcap.js" {tag}></script>
+<h1 data-endcap-view="lamp">Lamp</h1><p style="height:3000px">far</p>
+<a id="vase" data-endcap-item="vase" data-endcap-request="r1" data-endcap-position="2">Vase
+</a>"""
+READ_QUEUE = "JSON.parse(localStorage.getItem('endcap.queue') || '[]').length"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ShopProcess, Path]]:
+    folder = tmp_path_factory.mktemp("tracked") / "data"
+    with ShopProcess(folder) as server:
+        yield server, folder
+
+
+class Visit:
+    """One shopper's browser: every error of the page counts."""
+
+    def __init__(self, browser: Browser, shop: tuple[ShopProcess, Path], user: str) -> None:
+        self.server, self.folder = shop
+        self.user = user
+        self.context: BrowserContext = browser.new_context()
+        self.page: Page = self.context.new_page()
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, tag: str | None = None) -> None:
+        tag = f'data-url data-user="{self.user}"' if tag is None else tag
+        body = PAGE.format(tag=tag)
+        self.page.route("**/shop.html", lambda r: r.fulfill(body=body, content_type="text/html"))
+        self.page.goto(self.server.url + "/shop.html")
+
+    def run(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    def delivered(self) -> None:
+        self.page.wait_for_function(f"{READ_QUEUE} === 0", timeout=20_000)
+
+    def stored(self) -> list[dict[str, Any]]:
+        store = open_store(StoreSettings(folder=self.folder))
+        try:
+            rows = [row for batch in store.log.scan() for row in batch.to_pylist()]
+        finally:
+            store.close()
+        return [row for row in rows if row["user_id"] == self.user]
+
+    def kinds(self) -> Counter[str]:
+        return Counter(row["kind"] for row in self.stored())
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, shop: tuple[ShopProcess, Path], request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    one = Visit(browser, shop, f"user-{request.node.name}"[:60])
+    yield one
+    one.context.close()
+    assert one.errors == []
+
+
+def test_views_clicks_impressions_and_orders_arrive(visit: Visit) -> None:
+    visit.open()
+    visit.page.click("#vase")  # scrolls there: it is in view now
+    visit.page.wait_for_timeout(1_300)
+    visit.run(
+        "endcap.purchase({order_id: 'o1', currency: 'EUR', items: ["
+        "{item_id: 'lamp', quantity: 2, price: 9.5}, {item_id: 'vase', quantity: 1, price: 3}]})"
+    )
+    visit.delivered()
+    assert visit.kinds() == {"view": 1, "click": 1, "impression": 1, "purchase": 2}
+    impression = next(row for row in visit.stored() if row["kind"] == "impression")
+    assert (impression["request_id"], impression["position"]) == ("r1", 2)
+    assert all(row["visitor_id"] and row["session_id"] for row in visit.stored())
+
+
+def test_what_is_not_in_view_is_no_impression(visit: Visit) -> None:
+    visit.open()
+    visit.page.wait_for_timeout(1_300)
+    visit.delivered()
+    assert visit.kinds() == {"view": 1}
+
+
+def test_ga4_data_layer_is_understood(visit: Visit) -> None:
+    visit.open(f'data-url data-user="{visit.user}" data-layer')
+    visit.run(
+        "dataLayer.push({event: 'add_to_cart', ecommerce: {currency: 'EUR', items: ["
+        "{item_id: 'lamp', quantity: 2, price: 9.5}]}}, {event: 'gtm.js'})"
+    )
+    visit.run(
+        "(function(){dataLayer.push(arguments)})('event', 'purchase', {transaction_id: 't1',"
+        "currency: 'EUR', items: [{item_id: 'lamp', quantity: 2, price: 9.5}]})"
+    )
+    visit.delivered()
+    assert visit.kinds() == {"view": 1, "cart": 1, "purchase": 1}
+    assert {row["order_id"] for row in visit.stored()} == {None, "t1"}
+
+
+def test_offline_events_wait_across_a_reload(visit: Visit) -> None:
+    visit.open()
+    visit.delivered()
+    visit.context.set_offline(True)
+    visit.run("for (let n = 0; n < 120; n++) endcap.track('view', {item_id: 'i' + n})")
+    visit.page.wait_for_timeout(500)
+    assert visit.run(READ_QUEUE) == 120
+    visit.context.set_offline(False)
+    visit.page.reload()
+    visit.delivered()
+    assert visit.kinds() == {"view": 122}  # and one for each time the page was opened
+
+
+def test_a_lost_answer_stores_nothing_twice(visit: Visit) -> None:
+    lost: list[int] = []
+
+    def lose(route: Route) -> None:
+        if len(lost) < 2:
+            lost.append(route.fetch().status)  # the server has it, the browser hears nothing
+            route.abort()
+        else:
+            route.continue_()
+
+    visit.page.route("**/v1/events/batch", lose)
+    visit.open()
+    visit.run("endcap.track('cart', {item_id: 'lamp'})")
+    visit.delivered()
+    assert lost == [202, 202]
+    assert visit.kinds() == {"view": 1, "cart": 1}
+
+
+def test_a_busy_server_is_asked_again_and_a_refusal_is_not(visit: Visit) -> None:
+    answers = [503, 429, 422]
+    asked: list[int] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(answers[len(asked)])
+        route.fulfill(status=asked[-1], headers={"Retry-After": "1"}, body="{}")
+
+    visit.page.route("**/v1/events/batch", refuse)
+    visit.open()
+    visit.delivered()
+    assert asked == answers
+    assert visit.kinds() == {}
+
+
+def test_a_beacon_carries_what_waits_when_the_page_is_left(visit: Visit) -> None:
+    visit.open("")
+    visit.run(
+        f"endcap.init({{url: location.origin, userId: '{visit.user}', flushMs: 600000}});"
+        "for (let n = 0; n < 30; n++) endcap.track('view', {item_id: 'i' + n})"
+    )
+    visit.page.goto("about:blank")
+    visit.page.wait_for_timeout(700)
+    assert visit.kinds() == {"view": 31}
+    visit.open()  # what was queued is sent again: the same events
+    visit.delivered()
+    assert visit.kinds() == {"view": 32}
+
+
+def test_nothing_leaves_before_consent(visit: Visit) -> None:
+    sent: list[str] = []
+    visit.page.on("request", lambda request: sent.append(request.method))
+    visit.open(f'data-url data-user="{visit.user}" data-consent="wait"')
+    visit.page.wait_for_timeout(600)
+    assert "POST" not in sent
+    assert visit.run("localStorage.length") == 0
+    visit.run("endcap.consent(true)")
+    visit.page.wait_for_timeout(400)
+    visit.delivered()
+    assert visit.kinds() == {"view": 1}
+    visit.run("endcap.consent(false); endcap.track('view', {item_id: 'x'})")
+    visit.page.wait_for_timeout(400)
+    assert visit.run("localStorage.length") == 0
+    assert visit.kinds() == {"view": 1}
+
+
+def test_the_next_slate_knows_what_was_tracked(visit: Visit) -> None:
+    with visit.server.client() as client:
+        rows = [{"item_id": f"item-{n}", "title": f"Item {n}"} for n in range(6)]
+        assert client.put("/v1/items", json={"items": rows}).status_code == 200
+    visit.open()
+    slate = visit.run("(endcap.track('purchase', {item_id: 'item-3'}), endcap.recommend({k: 5}))")
+    shown = [item["item_id"] for item in slate["items"]]
+    assert shown
+    assert "item-3" not in shown
+    assert visit.kinds()["purchase"] == 1
+
+
+def test_the_script_is_small_and_cached() -> None:
+    content = files("endcap.serve.tracker").joinpath("endcap.js").read_bytes()
+    assert len(gzip.compress(content, 9)) < 5_000

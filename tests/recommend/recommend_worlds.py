@@ -11,6 +11,7 @@ from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.artefacts import Artefact
 from endcap.recommend.availability import Availability
+from endcap.recommend.filters.columns import Columns
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.state import History
 from endcap.recommend.training import fit
@@ -31,6 +32,7 @@ class MemoryState:
         self.now = now
         self.events: dict[str, list[tuple[str, str, int, float]]] = {}
         self.shelf = Availability(catalogue)
+        self.columns = Columns(catalogue)
         self.shown = (
             {}
             if catalogue is None

@@ -38,6 +38,10 @@ def recommend(  # noqa: PLR0917
     k: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 10,
     placement: Annotated[str | None, typer.Option(help="A placement of the recipe.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not this item (repeatable).")] = None,
+    condition: Annotated[
+        str, typer.Option("--filter", help="Only such items: 'price < 50 and stock > 0'.")
+    ] = "",
+    boost: Annotated[str, typer.Option(help="A factor for scores: '1 + (margin > 0.3)'.")] = "",
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     lang: Annotated[Language, typer.Option(help="Of the reasons.")] = Language.en,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -54,6 +58,8 @@ def recommend(  # noqa: PLR0917
       endcap recommend --like 22423 --k 5 --lang zh
 
       endcap recommend --visitor me --json
+
+      endcap recommend --user 12347 --filter "price < 5 and item not in user.viewed.item"
     """
     if user is None and visitor is None and like is None:
         raise RequestError(
@@ -67,6 +73,8 @@ def recommend(  # noqa: PLR0917
             visitor_id=visitor,
             k=k,
             exclude=tuple(exclude or ()),
+            filter=condition,
+            boost=boost,
             context_items=(like,) if like else (),
             placement=placement or (SIMILAR if like else HOME),
         )

@@ -30,9 +30,11 @@ class Blend:
     items
         int32 (n,): item rows, best first.
     scores
-        float32 (n,): in (0, 1]: the weighted mean of the models' scores, each over its best.
+        float32 (n,): in (0, 1]: the weighted mean of the models' scores, each over its best; times
+        the boost where there is one.
     parts
-        float32 (n_models, n): what each model adds to each score; their sum is the score.
+        float32 (n_models, n): what each model adds to each score; their sum is the score before
+        any boost.
     scales
         Model name -> the factor from its own score to its part, in the order of `parts`.
     failed
@@ -60,6 +62,7 @@ def blend(
     candidates: int,
     k: int,
     seed: int = 0,
+    boost: Floats | None = None,
 ) -> Blend:
     """Return the k best of what the models propose for one query.
 
@@ -76,6 +79,8 @@ def blend(
         Exactly one query; its exclusions and `allowed` are honoured by each model.
     seed
         Breaks ties; 0 breaks them by row number.
+    boost
+        float32 (n_items,): the factor of each item's score; None is 1.
     """
     failed: list[str] = []
     asked = {name: models[name] for name in weights if name in models}
@@ -88,6 +93,8 @@ def blend(
         return Blend(*_nothing(), {}, tuple(failed))
     parts, scales = _parts(scored, weights)
     scores = parts.sum(axis=0, dtype=np.float32)
+    if boost is not None:
+        scores *= boost[union.items]
     order = np.lexsort((_ties(union.items, seed), -scores))
     order = order[scores[order] > 0][:k]
     return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed))

@@ -30,12 +30,15 @@ class Question:
         Breaks ties.
     weigh
         Turns events into preferences, as it did in training.
+    boost
+        float32 (n_items,): times what each score counts; None leaves them as they are.
     """
 
     moment: Moment
     allowed: Rows | None
     seed: int
     weigh: Weighing
+    boost: npt.NDArray[np.float32] | None = None
 
 
 def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) -> None:
@@ -56,6 +59,7 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         candidates=level.candidates,
         k=shelf.missing,
         seed=question.seed,
+        boost=question.boost,
     )
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
     otherwise = level.name if level.evidence == "none" else "history"

@@ -15,6 +15,7 @@ import pydantic
 
 from endcap.models.base import Spec
 from endcap.models.specs import make
+from endcap.recommend.filters.expression import understood
 from endcap.schema.errors import ConfigError, DataError, nearest
 from endcap.schema.strict import Strict
 
@@ -94,10 +95,29 @@ class Level(Strict):
 
 
 class Placement(Strict):
-    """A place in the shop: its chain of levels, and what is hidden there."""
+    """A place in the shop.
+
+    Attributes
+    ----------
+    levels
+        The chain, the best first.
+    hide
+        What is not shown again.
+    filter
+        A condition that every item meets (see `recommend.filters`); empty: none.
+    boost
+        A factor for the scores; empty: none.
+    """
 
     levels: tuple[Level, ...] = pydantic.Field(min_length=1)
     hide: Hide = Hide()
+    filter: str = ""
+    boost: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_understood(self) -> Self:
+        understood(self.filter, self.boost)
+        return self
 
 
 class Recipe(Strict):

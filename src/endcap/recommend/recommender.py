@@ -13,6 +13,7 @@ from endcap.recommend.artefacts import Artefact, load_serving
 from endcap.recommend.chain import Question, descend
 from endcap.recommend.evidence import Moment, seen
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
+from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.slate import Request, Slate, SlateItem
 from endcap.recommend.state import History, State
@@ -73,6 +74,11 @@ class Recommender:
 
         Deterministic for (request, state): a batch gives what single calls give, bit for bit.
         Unknown users, items and placements are answered, by a fallback that `served_by` names.
+
+        Raises
+        ------
+        FilterError
+            When the filter or boost of a request does not fit the catalogue.
         """
         # One by one: sums of a batched product may differ in their last bit from a single one's,
         # and then an answer could not be replayed.
@@ -91,13 +97,18 @@ class Recommender:
         history = self._history(who, state, notes)
         taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
         shelf = Shelf(request.k, taken, notes=notes)
+        screen = Screen.of(placement, request, state, history, now)
         if self._loaded:
-            question = _question(self._loaded, request, state, history=history, who=who, now=now)
+            question = _question(
+                self._loaded, request, state, screen, history=history, who=who, now=now
+            )
             for level in placement.levels:
                 if shelf.missing > 0:
                     descend(self._loaded, level, question, shelf)
         if shelf.missing > 0:
-            shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE) for i in state.available_ids(now)))
+            shelf.put(
+                CATALOGUE, (Pick(i, 0.0, CATALOGUE) for i in screen.ids(state.available_ids(now)))
+            )
         return self._slate(request, state, shelf, moment)
 
     def _placement(self, name: str) -> tuple[Placement, list[str]]:
@@ -143,12 +154,13 @@ def _question(
     artefact: Artefact,
     request: Request,
     state: State,
+    screen: Screen,
     *,
     history: History,
     who: str | None,
     now: int,
 ) -> Question:
-    allowed = state.available_rows(artefact.items, now)
+    allowed = screen.rows(artefact.items, state.available_rows(artefact.items, now))
     return Question(
         Moment.of(
             history,
@@ -160,6 +172,7 @@ def _question(
         None if len(allowed) == len(artefact.items) else allowed,
         request.seed,
         artefact.weigh,
+        screen.boosts(artefact.items),
     )
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import pydantic
 
+from endcap.recommend.filters.expression import understood
 from endcap.schema.strict import Strict
 
 
@@ -24,6 +25,10 @@ class Request(Strict):
         What the page is about (the product looked at, the cart).
     exclude
         Item ids that must not come.
+    filter
+        A condition on items (see `recommend.filters`), beside that of the placement; empty: none.
+    boost
+        A factor for scores, times that of the placement; empty: none.
     seed
         Breaks ties and drives exploration: same request, state and seed, same slate.
     now
@@ -38,9 +43,16 @@ class Request(Strict):
     k: int = pydantic.Field(default=10, ge=0)
     context_items: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    filter: str = ""
+    boost: str = ""
     seed: int = 0
     now: pydantic.AwareDatetime | None = None
     request_id: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_understood(self) -> Self:
+        understood(self.filter, self.boost)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.filters.columns import Columns
 
 PURCHASE: Final = "purchase"
 REFUND: Final = "refund"
@@ -87,6 +88,10 @@ class State(Protocol):
     @property
     def now(self) -> datetime:
         """The clock, UTC; used where a request brings no moment of its own."""
+
+    @property
+    def columns(self) -> Columns:
+        """The catalogue as filters and boosts ask it; the same object until it is read anew."""
 
     def history(self, actor: str) -> History:
         """Return the item events of an actor (see `schema.actors`), up to the last acknowledged.

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from endcap.events.store import Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
+from endcap.recommend.filters.columns import Columns
 from endcap.recommend.state import History
 from endcap.schema.actors import VISITOR_PREFIX
 
@@ -43,6 +44,7 @@ class StoreState:
         self._items = self._store.catalogue.items()
         self._words = Vocabulary(self._items["item_id"])  # `items` comes ordered by id, as this is
         self._availability = Availability(self._items)
+        self._columns: Columns | None = None
 
     @property
     def version(self) -> int:
@@ -53,6 +55,13 @@ class StoreState:
     def now(self) -> datetime:
         """The clock."""
         return self._clock()
+
+    @property
+    def columns(self) -> Columns:
+        """The catalogue by columns, made when somebody first asks."""
+        if self._columns is None:
+            self._columns = Columns(self._items)
+        return self._columns
 
     def history(self, actor: str) -> History:
         """Return the item events of an actor, those of their aliases included, oldest first."""

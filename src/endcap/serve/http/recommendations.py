@@ -39,6 +39,8 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         k=ask.k,
         context_items=tuple(ask.context_items),
         exclude=tuple(ask.exclude),
+        filter=ask.filter,
+        boost=ask.boost,
         seed=ask.seed,
     )
     runtime = call.runtime

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from endcap.events.validate.cells import NO_LIVE_PERSON
+from endcap.recommend.filters.lexer import MAX_BYTES
 from endcap.serve.http.problems import Fault
 
 MAX_K: Final = 500
 MAX_LIST: Final = 1000
 MAX_QUERY_LIST: Final = 50
+FILTER: Final = "Only such items: price < 50 and brand not in user.bought.brand and stock > 0."
+BOOST: Final = "A factor for scores: 1 + 0.2 * (margin > 0.3)."
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Person = Annotated[
@@ -189,6 +192,8 @@ class Ask(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     context_items: Annotated[list[Id], Meta(max_length=100)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_LIST)] = []
+    filter: Annotated[str, Meta(max_length=MAX_BYTES, description=FILTER)] = ""
+    boost: Annotated[str, Meta(max_length=MAX_BYTES, description=BOOST)] = ""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     lang: Language = "auto"
 

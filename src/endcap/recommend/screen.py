@@ -1,0 +1,92 @@
+"""What the expressions of a placement and of a request say of each item, for one answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.expression import Bools, Expression, Floats, understood
+from endcap.recommend.filters.world import World
+from endcap.recommend.recipe import Placement
+from endcap.recommend.slate import Request
+from endcap.recommend.state import History, State
+
+Rows = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A mask and a factor over the catalogue; None where nothing is asked for.
+
+    Attributes
+    ----------
+    columns
+        The catalogue that they are about; None where neither is asked for.
+    mask
+        bool (rows of the catalogue,): what may be shown.
+    factor
+        float64 (rows of the catalogue,): times what a score counts.
+    """
+
+    columns: Columns | None = None
+    mask: Bools | None = None
+    factor: Floats | None = None
+
+    @classmethod
+    def of(
+        cls, placement: Placement, request: Request, state: State, history: History, now: int
+    ) -> Self:
+        """Ask the catalogue of this moment.
+
+        Raises
+        ------
+        FilterError
+            When the request names an attribute that no item has; one that a placement names is
+            unknown of every item.
+        """
+        asked = [understood(place.filter, place.boost) for place in (placement, request)]
+        filters, boosts = (
+            [one for one in column if one is not None] for column in zip(*asked, strict=True)
+        )
+        if not filters and not boosts:
+            return cls()
+        columns = state.columns
+        _check(asked[1], columns)
+        world = World.of(columns, history, request.context_items, now)
+        with columns.lock:
+            masks = [one.mask(columns, world) for one in filters]
+            factors = [one.factor(columns, world) for one in boosts]
+        return cls(
+            columns,
+            np.logical_and.reduce(masks) if masks else None,
+            np.prod(factors, axis=0) if factors else None,
+        )
+
+    def rows(self, words: Vocabulary, available: Rows) -> Rows:
+        """Return those of `available`, rows of `words`, that may be shown."""
+        if self.columns is None or self.mask is None:
+            return available
+        return available[self.mask[self.columns.view(words)[available]]]
+
+    def boosts(self, words: Vocabulary) -> npt.NDArray[np.float32] | None:
+        """Return float32 (len(words),): times what the score of each word counts."""
+        if self.columns is None or self.factor is None:
+            return None
+        return self.factor[self.columns.view(words)].astype(np.float32)
+
+    def ids(self, item_ids: Sequence[str]) -> Sequence[str]:
+        """Return those that may be shown, in their order."""
+        if self.columns is None or self.mask is None:
+            return item_ids
+        kept = self.mask[self.columns.rows(item_ids)]
+        return [item_id for item_id, keep in zip(item_ids, kept, strict=True) if keep]
+
+
+def _check(expressions: tuple[Expression | None, Expression | None], columns: Columns) -> None:
+    for expression in expressions:
+        if expression is not None:
+            expression.check(columns)

@@ -2,10 +2,13 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+
+from real_servers import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,11 @@ def demo_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with (folder.parent / "demo.log").open("w") as told:
                 Demo(folder, Console(file=told), limit=60_000).run()
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this run's own."""
+    server = PostgresServer()
+    yield server
+    server.remove()

@@ -5,10 +5,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 
@@ -60,16 +63,15 @@ class RedisServer:
 class PostgresServer:
     """A throw-away PostgreSQL cluster with fsync on; root is refused, so root runs it as nobody."""
 
-    def __init__(self, folder: Path) -> None:
-        self._data = folder / "cluster"
+    def __init__(self) -> None:
+        # Not below pytest's own folder, which others than its owner may not enter.
+        self._data = Path(tempfile.mkdtemp(prefix="endcap-postgres-"))
         self._programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
         self.port = free_port()
+        self._databases = 0
         self._as_other: list[str] = []
         if os.geteuid() == 0:
             self._as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-            for path in (folder, *folder.parents[:3]):
-                path.chmod(path.stat().st_mode | 0o711)
-            self._data.mkdir()
             shutil.chown(self._data, "nobody", "nogroup")
         self._run("initdb", "--auth=trust", "--username=shop", "--encoding=UTF8", "--locale=C")
         self.start()
@@ -77,12 +79,26 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://shop@127.0.0.1:{self.port}/{database}"
 
+    def new_database(self) -> str:
+        """Return the URL of an empty database."""
+        self._databases += 1
+        name = f"shop{self._databases}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
         self._run("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def remove(self) -> None:
+        """Stop for good."""
+        with suppress(subprocess.CalledProcessError):  # a test may have stopped it
+            self.stop("immediate")
+        shutil.rmtree(self._data)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_other, str(self._programs / program), "-D", str(self._data)]

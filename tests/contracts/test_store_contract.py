@@ -6,10 +6,31 @@ from pathlib import Path
 import pytest
 
 from endcap.events.opening import open_store
+from endcap.events.postgres import PostgresStore
 from endcap.events.sqlite import SQLiteStore
 from endcap.events.store import Store
 from endcap.schema.settings import StoreSettings
 from endcap.testing.contracts.store import Opener, StoreContract
+from real_servers import PostgresServer, needs_postgres
+
+
+@needs_postgres
+class TestPostgres(StoreContract):
+    """A real server; each test has a database of its own."""
+
+    @pytest.fixture
+    def opener(self, postgres: PostgresServer) -> Iterator[Opener]:
+        opened: list[Store] = []
+        settings = StoreSettings(url=postgres.new_database())
+
+        def opener() -> Store:
+            opened.append(open_store(settings))
+            assert isinstance(opened[-1], PostgresStore)
+            return opened[-1]
+
+        yield opener
+        for store in opened:
+            store.close()
 
 
 class TestSQLite(StoreContract):

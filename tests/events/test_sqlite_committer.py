@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from endcap.events.sql.committer import GROUP_ROWS, Committer
 from endcap.events.sqlite import SQLiteStore, engine
-from endcap.events.sqlite.committer import GROUP_ROWS, Committer
 from endcap.events.sqlite.turn import WriteTurn
-from endcap.events.sqlite.writer import Writer
+from endcap.events.sqlite.writer import SQLiteWriter
 from endcap.events.store import Receipt
 from endcap.schema.errors import BusyError, DataError, StoreError
 from endcap.schema.settings import StoreSettings
@@ -66,7 +66,7 @@ def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits(tmp_path: Pat
 def test_what_queues_up_is_committed_in_groups(tmp_path: Path) -> None:
     sizes: list[int] = []
 
-    class Watched(Writer):
+    class Watched(SQLiteWriter):
         def commit(self, works):  # type: ignore[no-untyped-def]
             sizes.append(len(works))
             return super().commit(works)
@@ -94,7 +94,7 @@ def test_one_bad_job_does_not_take_its_group_with_it(tmp_path: Path) -> None:
     def unfit(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO aliases VALUES ('w', NULL)")
 
-    writer = Writer(tmp_path)
+    writer = SQLiteWriter(tmp_path)
     committer = Committer(writer, limit=100)
     with somebody_else_writes(tmp_path):
         first, bad, worse, last = (

@@ -15,8 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from endcap.events.sql.answers import KEEP_SECONDS, PURGE_SECONDS
 from endcap.events.sqlite import SQLiteStore, log, open_store
-from endcap.events.sqlite.answers import KEEP_SECONDS, PURGE_SECONDS
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.actors import actor as actor_of
 from endcap.schema.settings import StoreSettings

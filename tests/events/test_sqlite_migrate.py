@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from endcap.events.sqlite import migrate, open_store, tables
+from endcap.events.sql import migrate as revisions
+from endcap.events.sql import tables
+from endcap.events.sqlite import migrate, open_store
 from endcap.schema.errors import StoreError
 from endcap.schema.settings import StoreSettings
 
@@ -42,9 +44,9 @@ def test_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
 
 def test_the_known_revisions_are_those_of_the_scripts() -> None:
     config = Config()
-    config.set_main_option("script_location", "endcap.events.sqlite:migrations")
+    config.set_main_option("script_location", revisions.SCRIPTS)
     scripts = ScriptDirectory.from_config(config).walk_revisions()
-    assert tuple(s.revision for s in scripts)[::-1] == migrate.REVISIONS
+    assert tuple(s.revision for s in scripts)[::-1] == revisions.REVISIONS
 
 
 def test_a_migrated_file_is_left_alone(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_every_step_can_be_undone(tmp_path: Path) -> None:
 
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
     config = Config()
-    config.set_main_option("script_location", "endcap.events.sqlite:migrations")
+    config.set_main_option("script_location", revisions.SCRIPTS)
     with engine.begin() as bound:
         config.attributes["connection"] = bound
         command.upgrade(config, "head")

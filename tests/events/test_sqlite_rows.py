@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endcap.events.sqlite import rows
+from endcap.events.sql import rows
+from endcap.events.sqlite.dialect import SQLiteDialect
 from endcap.schema.errors import DataError
 from endcap.schema.tables import EVENTS, ITEMS
 from endcap.testing.contracts.sample_rows import event, events, full_item, items, numbered
@@ -44,7 +45,7 @@ def through_sqlite(data: pa.Table, *, all_columns: bool) -> pa.Table:
     quoted = rows.names_sql(data.schema.names)
     database.execute(f"CREATE TABLE t ({quoted})")
     if names:
-        rows.insert(database, rows.insert_sql("t", names, ""), values)
+        SQLiteDialect().insert(database, "t", names, values, "")
     found = database.execute(f"SELECT {quoted} FROM t ORDER BY rowid").fetchall()
     database.close()
     return pa.Table.from_batches([rows.decode(found, data.schema)])

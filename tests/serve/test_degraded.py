@@ -166,7 +166,7 @@ def test_row_12_a_full_queue_says_come_back_and_keeps_nothing(
 def test_a_failed_commit_changes_nothing_that_is_shown(shop: Served) -> None:
     shop.items({"item_id": "a"})
     assert shop.client.get("/v1/users/u/history").json()["events"] == []
-    shop.runtime.store.log._committer.close()  # from now on the store refuses
+    shop.runtime.store.log._database.committer.close()  # from now on the store refuses
     event = {"kind": "view", "user_id": "u", "item_id": "a"}
     answer = shop.client.post("/v1/events", json=event)
     assert (answer.status_code, answer.json()["code"]) == (503, "store")

@@ -1,13 +1,11 @@
 """Connections to the database file, and what is set on each."""
 
 import os
-import queue
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+from endcap.events.sql.pool import Pool
 from endcap.schema.errors import StoreError
 
 FILE_NAME: Final = "events.db"
@@ -58,50 +56,15 @@ def make_wal(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-class Readers:
-    """Connections for reading, lent to one thread at a time and kept for the next."""
+def readers(path: Path) -> Pool[sqlite3.Connection]:
+    """Return connections that cannot write."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._closed = False
+    def reader() -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA query_only=1")
+        return connection
 
-    @contextmanager
-    def lend(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that cannot write.
-
-        Raises
-        ------
-        StoreError
-            When reading fails, or the store is closed.
-        """
-        if self._closed:
-            raise StoreError(f"{self._path.parent} is closed.")
-        try:
-            connection = self._idle.get_nowait()
-        except queue.Empty:
-            connection = connect(self._path)
-            connection.execute("PRAGMA query_only=1")
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            raise StoreError(f"Reading {self._path} failed: {error}.") from error
-        finally:
-            self._give_back(connection)
-
-    def close(self) -> None:
-        """Close what is idle now, and what is lent once it comes back."""
-        self._closed = True
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except queue.Empty:
-                return
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        self._idle.put(connection)
-        if self._closed:
-            self.close()
+    return Pool(str(path), reader, error=sqlite3.Error)
 
 
 def make_folder(folder: Path) -> None:

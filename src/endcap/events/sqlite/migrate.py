@@ -2,13 +2,10 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Final
 
+from endcap.events.sql import migrate
 from endcap.events.sqlite import engine
 from endcap.schema.errors import StoreError
-
-REVISIONS: Final = ("0001",)
-"""Every revision this version knows, oldest first (a test compares them with the scripts)."""
 
 
 def upgrade(path: Path, busy_seconds: float = engine.BUSY_SECONDS) -> None:
@@ -22,16 +19,8 @@ def upgrade(path: Path, busy_seconds: float = engine.BUSY_SECONDS) -> None:
         When the file is of a newer version, no database at all, or cannot be written. It is left
         as it was.
     """
-    revision = _revision(path, busy_seconds)
-    if revision == REVISIONS[-1]:
-        return
-    if revision and revision not in REVISIONS:
-        raise StoreError(
-            f"{path} has schema {revision!r}, newer than this version of Endcap knows "
-            f"({REVISIONS[-1]!r}).",
-            hint="Install the version that wrote it; nothing was changed.",
-        )
-    _run_alembic(path, busy_seconds)
+    if not migrate.is_current(_revision(path, busy_seconds), path):
+        _migrate(path, busy_seconds)
 
 
 def _revision(path: Path, busy_seconds: float) -> str:
@@ -50,26 +39,17 @@ def _revision(path: Path, busy_seconds: float) -> str:
         connection.close()
 
 
-def _run_alembic(path: Path, busy_seconds: float) -> None:
-    """Run all missing steps and their bookkeeping in one transaction.
-
-    Imported here, because nearly every start finds the schema current and needs none of it.
-    """
+def _migrate(path: Path, busy_seconds: float) -> None:
     import sqlalchemy as sa
-    from alembic import command
-    from alembic.config import Config
 
     connection = engine.connect(path, busy_seconds=busy_seconds)
     gate = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
     # The driver would commit before each DDL statement by itself; our own BEGIN keeps it whole.
     sa.event.listen(gate, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
-    config = Config()
-    config.set_main_option("script_location", "endcap.events.sqlite:migrations")
     try:
         engine.make_wal(connection, path)
         with gate.begin() as bound:
-            config.attributes["connection"] = bound
-            command.upgrade(config, "head")
+            migrate.run(bound)
     except (sqlite3.Error, sa.exc.DBAPIError) as error:
         raise StoreError(f"{path} cannot be brought to the current schema: {error}.") from error
     finally:

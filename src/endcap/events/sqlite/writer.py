@@ -1,15 +1,14 @@
 """The one connection that writes: groups of work, each group one durable transaction."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from endcap.events.sql.committer import Work, Writer
 from endcap.events.sqlite import engine, faults, migrate
 from endcap.events.sqlite.turn import WriteTurn
 from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreReadOnlyError
-
-Work = Callable[[sqlite3.Connection], Any]
 
 CHECKPOINT_PAGES: Final = 32_768
 """Length that the write-ahead log may reach, about (128 MiB): rarely, since each checkpoint
@@ -20,7 +19,7 @@ STUBBORN_PAGES: Final = 262_144
 """A log longer than this (1 GiB) waits for readers to finish, so that it can start over."""
 
 
-class Writer:
+class SQLiteWriter(Writer):
     """Runs work in transactions that are on disk when `commit` returns.
 
     Parameters
@@ -46,8 +45,8 @@ class Writer:
     ) -> None:
         engine.make_folder(folder)
         self.folder = folder
+        self.place = str(folder)
         self.path = folder / engine.FILE_NAME
-        self.failure = ""
         self.full = False
         self._suspect = folder / "events.suspect"
         self._turn = WriteTurn(folder, timeout=busy_seconds)
@@ -59,20 +58,27 @@ class Writer:
             self._turn.close()
             raise
 
-    def commit(self, works: Sequence[Work]) -> list[Any]:
-        """Run `works` in one transaction; return the result of each, or what became of it.
+    def transact(self, works: Sequence[Work]) -> list[Any]:
+        """See `Writer.transact`."""
+        if self.failure:
+            raise StoreReadOnlyError(self.failure)
+        with self._turn.take():
+            before = self._connection.total_changes
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                outcomes = [work(self._connection) for work in works]
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back(error)
+                raise
+        self._rows += self._connection.total_changes - before
+        self._commits += 1
+        self.full = False
+        return outcomes
 
-        A fault of one work alone (a value no column takes) goes to whoever waits for it, and never
-        takes the others with it.
-        """
-        try:
-            return self._transact(works)
-        except StoreError as error:
-            return [error] * len(works)
-        except Exception as error:
-            if len(works) == 1:
-                return [faults.explained(error)]
-            return [outcome for work in works for outcome in self.commit([work])]
+    def explained(self, error: Exception) -> Exception:
+        """See `Writer.explained`."""
+        return faults.explained(error)
 
     def tidy(self) -> None:
         """Move the write-ahead log into the database when it is long enough."""
@@ -118,23 +124,6 @@ class Writer:
                 f"{self.path} is damaged: {verdict}.", hint="Restore it from a backup."
             )
         self._suspect.unlink()
-
-    def _transact(self, works: Sequence[Work]) -> list[Any]:
-        if self.failure:
-            raise StoreReadOnlyError(self.failure)
-        with self._turn.take():
-            before = self._connection.total_changes
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                outcomes = [work(self._connection) for work in works]
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                self._roll_back(error)
-                raise
-        self._rows += self._connection.total_changes - before
-        self._commits += 1
-        self.full = False
-        return outcomes
 
     def _roll_back(self, error: BaseException) -> None:
         """Undo the transaction and raise what the error means for the whole group, if anything."""

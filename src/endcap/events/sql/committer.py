@@ -7,16 +7,72 @@ the groups become (see docs/decisions/0003-sqlite-group-commit.md).
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from endcap.events.sqlite.writer import Work, Writer
 from endcap.schema.errors import BusyError, StoreError
 
 GROUP_ROWS: Final = 10_000
 """Rows after which a group is closed, so that one commit does not hold up everybody."""
+
+
+Work = Callable[[Any], Any]
+"""What is done inside the transaction, given the session."""
+
+
+class Writer(ABC):
+    """The one connection that writes: groups of work, each group one durable transaction.
+
+    Attributes
+    ----------
+    place
+        Where, for messages.
+    failure
+        Why it takes no writes any more; empty when it does.
+    """
+
+    place: str
+    failure: str = ""
+
+    def commit(self, works: Sequence[Work]) -> list[Any]:
+        """Run `works` in one transaction; return the result of each, or what became of it.
+
+        A fault of one work alone (a value no column takes) goes to whoever waits for it, and never
+        takes the others with it.
+        """
+        try:
+            return self.transact(works)
+        except StoreError as error:
+            return [error] * len(works)
+        except Exception as error:
+            if len(works) == 1:
+                return [self.explained(error)]
+            return [outcome for work in works for outcome in self.commit([work])]
+
+    @abstractmethod
+    def transact(self, works: Sequence[Work]) -> list[Any]:
+        """Return the results of `works`, once they are on disk; all of them or none.
+
+        Raises
+        ------
+        StoreError
+            When the fault is nobody's in particular.
+        """
+
+    @abstractmethod
+    def explained(self, error: Exception) -> Exception:
+        """Return a fault of one work as an error of ours, where it came from the database."""
+
+    def tidy(self) -> None:  # noqa: B027 - most databases look after themselves
+        """Look after the database between two groups."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +129,7 @@ class Committer:
         job = Job(work, max(size, 1), Future())
         with self._changed:
             if self._closing:
-                raise StoreError(f"{self._writer.folder} is closed.")
+                raise StoreError(f"{self._writer.place} is closed.")
             if self._waiting and self._waiting + job.size > self._limit:
                 raise BusyError(
                     f"{self._waiting} rows are waiting to be stored (limit {self._limit}).",

@@ -1,11 +1,11 @@
 """What became of all rows ever received, kept in the transactions that stored them."""
 
-import sqlite3
 import threading
 from dataclasses import fields
 from operator import attrgetter
 from typing import Final
 
+from endcap.events.sql.backend import Session
 from endcap.events.store import Receipt
 
 NAMES: Final = tuple(field.name for field in fields(Receipt))
@@ -14,12 +14,12 @@ _ADD: Final = f"UPDATE counters SET {', '.join(f'{n} = {n} + ?' for n in NAMES)}
 _READ: Final = f"SELECT {', '.join(NAMES)} FROM counters"
 
 
-def add(connection: sqlite3.Connection, receipt: Receipt) -> None:
+def add(connection: Session, receipt: Receipt) -> None:
     """Add a receipt to the totals, inside the current transaction."""
     connection.execute(_ADD, _values(receipt))
 
 
-def read(connection: sqlite3.Connection) -> Receipt:
+def read(connection: Session) -> Receipt:
     """Return the totals."""
     return Receipt(*connection.execute(_READ).fetchone())
 

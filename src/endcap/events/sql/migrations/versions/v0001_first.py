@@ -6,6 +6,9 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Create every table."""
@@ -25,17 +28,17 @@ def downgrade() -> None:
 def _events() -> None:
     op.create_table(
         "events",
-        sa.Column("seq", sa.Integer, primary_key=True),
-        sa.Column("event_id", sa.Text, nullable=False, unique=True),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("time", sa.Integer, nullable=False),
+        sa.Column("seq", WHOLE, primary_key=True),
+        sa.Column("event_id", TEXT, nullable=False, unique=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("time", WHOLE, nullable=False),
         *_integers("original", "sent_at"),
-        sa.Column("received", sa.Integer, nullable=False),
+        sa.Column("received", WHOLE, nullable=False),
         *_texts("user_id", "visitor_id", "session_id", "item_id", "variant_id"),
         sa.Column("value", sa.Float),
         *_integers("quantity", "price"),
         *_texts("currency", "order_id", "query", "placement", "request_id"),
-        sa.Column("position", sa.Integer),
+        sa.Column("position", WHOLE),
         sa.Column("propensity", sa.Float),
         *_texts("consent", "domain", "properties", "actor"),
     )
@@ -46,7 +49,7 @@ def _events() -> None:
 def _catalogue() -> None:
     op.create_table(
         "items",
-        sa.Column("item_id", sa.Text, primary_key=True),
+        sa.Column("item_id", TEXT, primary_key=True),
         *_texts("group_id", "domain", "title", "description", "categories", "brand"),
         *_integers("price", "sale_price", "cost"),
         *_texts("currency", "availability"),
@@ -55,29 +58,29 @@ def _catalogue() -> None:
         *_integers("created", "expires"),
     )
     op.create_table(
-        "users", sa.Column("user_id", sa.Text, primary_key=True), *_texts("attributes", "consent")
+        "users", sa.Column("user_id", TEXT, primary_key=True), *_texts("attributes", "consent")
     )
     op.create_table(
         "aliases",
-        sa.Column("visitor_id", sa.Text, primary_key=True),
-        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("visitor_id", TEXT, primary_key=True),
+        sa.Column("user_id", TEXT, nullable=False),
     )
 
 
 def _quarantine() -> None:
     op.create_table(
         "quarantine",
-        sa.Column("seq", sa.Integer, primary_key=True),
-        sa.Column("received", sa.Integer, nullable=False),
-        sa.Column("source", sa.Text),
-        sa.Column("line", sa.Integer),
-        sa.Column("table", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("field", sa.Text),
-        *(sa.Column(n, sa.Text, nullable=False) for n in ("detail", "payload", "payload_hash")),
+        sa.Column("seq", WHOLE, primary_key=True),
+        sa.Column("received", WHOLE, nullable=False),
+        sa.Column("source", TEXT),
+        sa.Column("line", WHOLE),
+        sa.Column("table", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("field", TEXT),
+        *(sa.Column(n, TEXT, nullable=False) for n in ("detail", "payload", "payload_hash")),
     )
     op.create_index("quarantine_reason", "quarantine", ["reason"])
-    identity = [sa.text("ifnull(source, '')"), sa.text("ifnull(line, -1)")]
+    identity = [sa.text("coalesce(source, '')"), sa.text("coalesce(line, -1)")]
     op.create_index(
         "quarantine_once", "quarantine", [*identity, "payload_hash", "reason"], unique=True
     )
@@ -86,24 +89,24 @@ def _quarantine() -> None:
 def _answers() -> None:
     op.create_table(
         "answers",
-        sa.Column("key", sa.Text, primary_key=True),
-        sa.Column("body_hash", sa.Text, nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("body_hash", TEXT, nullable=False),
+        sa.Column("status", WHOLE, nullable=False),
         sa.Column("answer", sa.LargeBinary, nullable=False),
-        sa.Column("created", sa.Integer, nullable=False),
+        sa.Column("created", WHOLE, nullable=False),
     )
     op.create_index("answers_created", "answers", ["created"])
 
 
 def _counters() -> None:
     names = ("received", "stored", "duplicate", "rejected", "quarantined")
-    op.create_table("counters", *(sa.Column(n, sa.Integer, nullable=False) for n in names))
+    op.create_table("counters", *(sa.Column(n, WHOLE, nullable=False) for n in names))
     op.execute("INSERT INTO counters VALUES (0, 0, 0, 0, 0)")
 
 
 def _texts(*names: str) -> list[sa.Column[str]]:
-    return [sa.Column(name, sa.Text) for name in names]
+    return [sa.Column(name, TEXT) for name in names]
 
 
 def _integers(*names: str) -> list[sa.Column[int]]:
-    return [sa.Column(name, sa.Integer) for name in names]
+    return [sa.Column(name, WHOLE) for name in names]

@@ -1,10 +1,9 @@
 """What was answered under an idempotency key."""
 
-import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from endcap.events.sqlite.engine import Readers
+from endcap.events.sql.backend import Readers, Session
 from endcap.events.store import Remembered
 
 KEEP_SECONDS: Final = 48 * 3600
@@ -28,7 +27,7 @@ class Answers:
         self._clock = clock
         self._purged = -float("inf")
 
-    def keep(self, connection: sqlite3.Connection, key: str, answer: Remembered) -> None:
+    def keep(self, connection: Session, key: str, answer: Remembered) -> None:
         """Remember an answer in the current transaction; the first one under a key stays."""
         now = self._clock()
         if now - self._purged > PURGE_SECONDS:

@@ -1,7 +1,6 @@
-"""Arrow rows to what SQLite binds and back, exactly."""
+"""Arrow rows to what a database binds and back, exactly."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     ------
     DataError
         Naming the column that is missing, unknown, of another type, null where it must not be,
-        or NaN (which SQLite would silently make null).
+        or NaN (which no column keeps).
     """
     if not table.schema.equals(schema):
         if table.schema.names != schema.names:
@@ -37,7 +36,7 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def encode(table: pa.Table, *, all_columns: bool = False) -> tuple[tuple[str, ...], list[Values]]:
-    """Return the columns that hold anything, and their values as SQLite binds them.
+    """Return the columns that hold anything, and their values as they are bound.
 
     A batch of events fills a third of its columns; leaving the others out of the statement
     makes storing it 1.7 times as fast. An upsert needs `all_columns`: null replaces a value.
@@ -57,24 +56,9 @@ def decode(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def insert_sql(table: str, columns: Sequence[str], tail: str) -> str:
-    """Return an INSERT with one parameter for each column."""
-    return (
-        f"INSERT INTO {table} ({names_sql(columns)}) "
-        f"VALUES ({', '.join('?' * len(columns))}) {tail}"
-    )
-
-
 def names_sql(columns: Sequence[str]) -> str:
     """Return the columns, quoted (one of them is called ``table``)."""
     return ", ".join(f'"{c}"' for c in columns)
-
-
-def insert(connection: sqlite3.Connection, sql: str, columns: Sequence[Values]) -> int:
-    """Run `sql` for each row; return how many rows it added or changed."""
-    before = connection.total_changes
-    connection.executemany(sql, zip(*columns, strict=True))
-    return connection.total_changes - before
 
 
 def _bound(column: pa.ChunkedArray) -> Values:
@@ -97,7 +81,7 @@ def _has_nan(array: pa.Array) -> bool:
 
 def _array(values: Values, kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
-        return _decimals(pa.array(values, pa.int64()), kind)
+        return decimals(pa.array(values, pa.int64()), kind)
     if pa.types.is_list(kind):
         return pa.array([None if v is None else json.loads(v) for v in values], kind)
     return pa.array(values, kind)
@@ -111,7 +95,7 @@ def _units(array: pa.Array) -> Values:
     return pa.array(low, mask=missing).to_pylist()  # type: ignore[no-any-return]
 
 
-def _decimals(units: pa.Array, kind: pa.DataType) -> pa.Array:
+def decimals(units: pa.Array, kind: pa.DataType) -> pa.Array:
     """Integers of the last digit as decimals: 128 bits each, the high half being the sign."""
     low = units.fill_null(0).to_numpy()
     words = np.stack([low, low >> 63], axis=1)

@@ -1,0 +1,1 @@
+"""What every store on an SQL database shares; a dialect says where they differ."""

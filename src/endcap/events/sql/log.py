@@ -1,0 +1,128 @@
+"""The event log on an SQL database; a dialect's own class scans it."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+
+from endcap.events.sql import counters, rows
+from endcap.events.sql.answers import Answers
+from endcap.events.sql.backend import Database, Session
+from endcap.events.store import Receipt, Remembered
+from endcap.schema.actors import actor as actor_of
+from endcap.schema.errors import DataError, StoreError
+from endcap.schema.tables import EVENTS
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SQLEventLog(ABC):
+    """An `EventLog` whose primary key makes retries free.
+
+    Parameters
+    ----------
+    database
+        What writes and what reads.
+    answers
+        Where an answer is remembered in the same transaction.
+    rejected
+        Told of rows that were refused.
+    """
+
+    def __init__(self, database: Database, answers: Answers, rejected: counters.Rejected) -> None:
+        self._database = database
+        self._answers = answers
+        self._rejected = rejected
+
+    def submit(
+        self,
+        events: pa.Table,
+        *,
+        key: str = "",
+        remember: Callable[[Receipt], Remembered] | None = None,
+    ) -> Future[Receipt]:
+        """See `EventLog.submit`."""
+        columns, values = _encode(rows.conform(events, EVENTS))
+        count = events.num_rows
+
+        def work(session: Session) -> Receipt:
+            insert = self._database.dialect.insert
+            tail = "ON CONFLICT (event_id) DO NOTHING"
+            stored = insert(session, "events", columns, values, tail) if count else 0
+            receipt = Receipt(received=count, stored=stored, duplicate=count - stored)
+            if remember is not None:
+                self._answers.keep(session, key, remember(receipt))
+            counters.add(session, receipt)
+            return receipt
+
+        return self._submit(work, count)
+
+    def append(self, events: pa.Table) -> Receipt:
+        """See `EventLog.append`."""
+        return self.submit(events).result()
+
+    @abstractmethod
+    def scan(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[str] | None = None,
+        actor: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """See `EventLog.scan`; what is stored after the call is not seen.
+
+        `actor` is an id as `endcap.schema.actors.actor` makes it, and is looked up by index.
+        """
+
+    def count(self) -> int:
+        """See `EventLog.count`."""
+        with self._database.readers.lend() as session:
+            (count,) = session.execute("SELECT count(*) FROM events").fetchone()
+        return int(count)
+
+    def newest(self) -> int:
+        """Return the `seq` of the newest event, 0 where there is none."""
+        with self._database.readers.lend() as session:
+            (newest,) = session.execute("SELECT max(seq) FROM events").fetchone()
+        return newest or 0
+
+    def _submit(self, work: Callable[[Session], Receipt], count: int) -> Future[Receipt]:
+        try:
+            future: Future[Receipt] = self._database.committer.submit(work, count)
+        except StoreError:
+            self._rejected.add(count)
+            raise
+        future.add_done_callback(functools.partial(self._count_failure, count))
+        return future
+
+    def _count_failure(self, count: int, future: Future[Receipt]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            self._rejected.add(count)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as UTC microseconds since 1970.
+
+    Raises
+    ------
+    DataError
+        When it has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise DataError(
+            f"{moment.isoformat()} has no time zone.", hint="Say which, such as datetime.UTC."
+        )
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _encode(events: pa.Table) -> tuple[tuple[str, ...], list[rows.Values]]:
+    columns, values = rows.encode(events)
+    nobody = [None] * events.num_rows
+    by_name = dict(zip(columns, values, strict=True))
+    users, visitors = by_name.get("user_id", nobody), by_name.get("visitor_id", nobody)
+    actors = [actor_of(u, v) for u, v in zip(users, visitors, strict=True)]
+    return (*columns, "actor"), [*values, actors]

@@ -1,0 +1,110 @@
+"""A store on an SQL database."""
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from endcap.events.sql import counters
+from endcap.events.sql.answers import Answers
+from endcap.events.sql.backend import Database, Dialect, Readers, Session
+from endcap.events.sql.catalogue import SQLCatalogue
+from endcap.events.sql.committer import Committer, Writer
+from endcap.events.sql.log import SQLEventLog
+from endcap.events.sql.quarantine import SQLQuarantine
+from endcap.events.store import Receipt, Remembered
+from endcap.schema.errors import StoreError
+
+
+class SQLStore:
+    """What stores on SQL databases share.
+
+    Safe to use from many threads: readers have connections of their own, and all writes pass
+    through one committing thread. Other processes may use the same place at the same time.
+
+    Parameters
+    ----------
+    writer, readers, dialect, log
+        What writes, what reads, how to say it, and the class that scans the log.
+    limit
+        Rows that may wait for their commit.
+    clock
+        Seconds since 1970, for the age of remembered answers.
+
+    Attributes
+    ----------
+    log, catalogue, quarantine
+        See `Store`.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        dialect: Dialect,
+        log: type[SQLEventLog],
+        *,
+        limit: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._writer = writer
+        self._database = Database(Committer(writer, limit=limit), readers, dialect)
+        self._answers = Answers(readers, clock)
+        self._rejected = counters.Rejected()
+        self._closing = threading.Lock()
+        self._closed = False
+        self.log = log(self._database, self._answers, self._rejected)
+        self.catalogue = SQLCatalogue(self._database)
+        self.quarantine = SQLQuarantine(self._database)
+
+    def alias(self, visitor_id: str, user_id: str) -> None:
+        """See `Store.alias`; the last word about a visitor wins."""
+
+        def work(session: Session) -> None:
+            session.execute(
+                "INSERT INTO aliases (visitor_id, user_id) VALUES (?, ?) "
+                "ON CONFLICT (visitor_id) DO UPDATE SET user_id = excluded.user_id",
+                (visitor_id, user_id),
+            )
+
+        self._database.committer.submit(work).result()
+
+    def aliases(self) -> dict[str, str]:
+        """See `Store.aliases`."""
+        with self._database.readers.lend() as session:
+            return dict(session.execute("SELECT visitor_id, user_id FROM aliases").fetchall())
+
+    def recall(self, key: str) -> Remembered | None:
+        """See `Store.recall`."""
+        return self._answers.recall(key)
+
+    def counts(self) -> Receipt:
+        """Return what became of all events ever handed to this place; the sum law holds.
+
+        Rows this process refused are added to the totals when it closes, so that a process which
+        is killed takes their number with it (and nothing else).
+        """
+        with self._database.readers.lend() as session:
+            return counters.read(session) + self._rejected.receipt
+
+    def healthy(self) -> tuple[bool, str]:
+        """See `Store.healthy`."""
+        if self._closed:
+            return False, f"{self._writer.place} is closed."
+        return not self._writer.failure, self._writer.failure
+
+    def close(self) -> None:
+        """See `Store.close`; closing twice does nothing."""
+        with self._closing:
+            if self._closed:
+                return
+            self._save_rejected()
+            self._database.committer.close()
+            self._closed = True
+            self._database.readers.close()
+            self._writer.close()
+
+    def _save_rejected(self) -> None:
+        refused = self._rejected.receipt
+        if refused.received:
+            with contextlib.suppress(StoreError):  # a full disk: the counts are lost, no event is
+                self._database.committer.submit(lambda c: counters.add(c, refused)).result()

@@ -1,0 +1,33 @@
+"""Where SQLite differs from other databases."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import ClassVar
+
+from endcap.events.sql.rows import Values, names_sql
+
+
+class SQLiteDialect:
+    """A `Dialect`."""
+
+    unlike: ClassVar[str] = "IS NOT"
+
+    def insert(
+        self,
+        session: sqlite3.Connection,
+        table: str,
+        columns: Sequence[str],
+        values: Sequence[Values],
+        tail: str,
+    ) -> int:
+        """See `Dialect.insert`."""
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({names_sql(columns)}) VALUES ({marks}) {tail}"
+        before = session.total_changes
+        session.executemany(sql, zip(*values, strict=True))
+        return session.total_changes - before
+
+    def among(self, key: str, ids: Sequence[str]) -> tuple[str, tuple[str]]:
+        """See `Dialect.among`: SQLite limits how many parameters a statement may have."""
+        return f"WHERE {key} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

@@ -115,4 +115,6 @@ def _histories(model: Model, data: Dataset, user_ids: list[str]) -> Queries:
         now=np.full(len(known), data.end, np.int64),
         exclude_indptr=np.zeros(len(known) + 1, np.int64),
         exclude=np.empty(0, np.int32),
+        kinds=queries.kinds,
+        kind_names=queries.kind_names,
     )

@@ -167,4 +167,5 @@ def last_events(queries: Queries, n: int = 1) -> Queries:
         weights=queries.weights[kept],
         values=queries.values[kept],
         times=queries.times[kept],
+        kinds=None if queries.kinds is None else queries.kinds[kept],
     )

@@ -1,6 +1,6 @@
 """A batch of questions to a model, in row numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,9 @@ class Queries:
         int64 (n + 1,) and int32: items that must not be returned.
     allowed
         int32 (a,) or None: the only items that may be returned, for all queries alike.
+    kinds, kind_names
+        int8 (h,): the kind of each history entry, an index into `kind_names`. None: each is a
+        purchase, as `Dataset.of` takes it.
 
     Stability: caller.
     """
@@ -52,6 +55,8 @@ class Queries:
     exclude_indptr: npt.NDArray[np.int64]
     exclude: npt.NDArray[np.int32]
     allowed: npt.NDArray[np.int32] | None = field(default=None)
+    kinds: npt.NDArray[np.int8] | None = field(default=None)
+    kind_names: tuple[str, ...] = ("purchase",)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -74,6 +79,8 @@ class Queries:
             self.exclude_indptr[start : stop + 1] - e0,
             self.exclude[e0:e1],
             self.allowed,
+            None if self.kinds is None else self.kinds[h0:h1],
+            self.kind_names,
         )
 
     @property
@@ -91,6 +98,11 @@ class Queries:
         ).tocsr()
         summed.sum_duplicates()
         return summed
+
+    def of_kind(self, table: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """Return float32 (h,): what `table` holds for the kind of each event, 0 by default."""
+        values = np.array([table.get(name, 0.0) for name in self.kind_names], np.float32)
+        return values[np.zeros(len(self.items), np.int8) if self.kinds is None else self.kinds]
 
     def without_exclusions(self) -> "Queries":
         """Return the same queries with nothing excluded."""
@@ -122,6 +134,7 @@ class Queries:
         times: Sequence[npt.ArrayLike] | None = None,
         users: npt.ArrayLike | None = None,
         now: npt.ArrayLike | None = None,
+        kinds: Sequence[Sequence[str]] | None = None,
     ) -> "Queries":
         """Build from one array of item rows for each query; weights default to 1."""
         n = len(histories)
@@ -139,6 +152,7 @@ class Queries:
             now=np.zeros(n, np.int64) if now is None else np.asarray(now, np.int64),
             exclude_indptr=np.zeros(n + 1, np.int64),
             exclude=np.empty(0, np.int32),
+            **({} if kinds is None else _coded([kind for row in kinds for kind in row])),
         )
 
     @classmethod
@@ -159,7 +173,15 @@ class Queries:
             now=np.full(len(rows), data.end, np.int64),
             exclude_indptr=np.zeros(len(rows) + 1, np.int64),
             exclude=np.empty(0, np.int32),
+            kinds=seq.kinds[take],
+            kind_names=data.kind_names,
         )
+
+
+def _coded(kinds: Sequence[str]) -> dict[str, Any]:
+    names = tuple(dict.fromkeys(kinds))
+    place = {name: code for code, name in enumerate(names)}
+    return {"kinds": np.array([place[kind] for kind in kinds], np.int8), "kind_names": names}
 
 
 def _flat(

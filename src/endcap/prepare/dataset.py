@@ -38,6 +38,7 @@ class Sequences(NamedTuple):
     weights: npt.NDArray[np.float32]
     values: npt.NDArray[np.float32]  # NaN where the event is no rating
     sessions: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int8]  # index into `Dataset.kind_names`
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class Dataset:
         """Time of the last interaction, UTC microseconds; 0 when there is none."""
         last = pc.max(self.interactions["time"]).cast(pa.int64()).as_py()
         return int(last or 0)
+
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """The kinds of event that occur, and perhaps some that do not."""
+        return tuple(self._kinds.dictionary.to_pylist())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -127,7 +133,13 @@ class Dataset:
             self.column("weight"),
             self.column("value"),
             self.column("session"),
+            np.asarray(self._kinds.indices.to_numpy(zero_copy_only=False), np.int8),
         )
+
+    @cached_property
+    def _kinds(self) -> pa.DictionaryArray:
+        column = self.interactions["kind"].unify_dictionaries().combine_chunks()
+        return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Dataset":
         """Return only the interactions where `mask` is true; vocabularies stay as they are."""

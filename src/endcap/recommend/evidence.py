@@ -72,6 +72,7 @@ class Moment:
         weights = weigh(kinds, times, self._latest)
         kept = (self.rows[chosen] >= 0) & (weights > 0)
         chosen = chosen[kept]
+        spoken = [kind for kind, keep in zip(kinds, kept, strict=True) if keep]
         query = Queries.of_histories(
             [self.rows[chosen]],
             weights=[weights[kept]],
@@ -79,11 +80,12 @@ class Moment:
             times=[times[kept]],
             users=[self.user if name == "history" else -1],
             now=[self.now],
+            kinds=[spoken],
         )
         return Evidence(
             query,
             [self.history.item_ids[e] for e in chosen],
-            [kind for kind, keep in zip(kinds, kept, strict=True) if keep],
+            spoken,
             chosen >= len(self.rows) - self.n_context,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from endcap.models.live import LiveCounts
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.artefacts import Artefact
@@ -33,6 +34,7 @@ class MemoryState:
         self.events: dict[str, list[tuple[str, str, int, float]]] = {}
         self.shelf = Availability(catalogue)
         self.columns = Columns(catalogue)
+        self.live: LiveCounts | None = None
         self.shown = (
             {}
             if catalogue is None

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from endcap.events.opening import open_store
 from endcap.events.store import Receipt, Store
 from endcap.prepare.vocabulary import Vocabulary
+from endcap.prepare.weights import kind_weights
 from endcap.recommend.state import State
 from endcap.recommend.store_state import StoreState
-from endcap.schema.kinds import KINDS
 from endcap.schema.settings import StoreSettings
 from endcap.schema.tables import EVENTS, ITEMS
 from endcap.serve.state import LiveState
@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def live_state(store: Store) -> LiveState:
-    return LiveState(store, list(KINDS), clock=lambda: NOW)
+    return LiveState(store, kind_weights(), clock=lambda: NOW)
 
 
 def rows(*events: tuple[str, str | None, str | None, str | None]) -> pa.Table:

@@ -11,15 +11,16 @@ import pytest
 from endcap.events.opening import open_store
 from endcap.events.store import Receipt
 from endcap.prepare.vocabulary import Vocabulary
+from endcap.prepare.weights import kind_weights
 from endcap.schema.errors import ConfigError
-from endcap.schema.kinds import KINDS
 from endcap.schema.settings import LiveSettings, StoreSettings
 from endcap.schema.tables import ITEMS
 from endcap.serve.sharing import SharedState, open_live_state
 from endcap.serve.sharing_redis import RedisBus
 from endcap.serve.state import LiveState
 from endcap.testing.contracts.sample_rows import event, events
-from real_servers import RedisServer, needs_redis, until
+from endcap.testing.servers import RedisServer, until
+from real_servers import needs_redis
 
 pytestmark = needs_redis
 
@@ -37,7 +38,7 @@ class Replica:
     def __init__(self, folder: Path, settings: LiveSettings, stack: ExitStack) -> None:
         self.store = open_store(StoreSettings(folder=folder))
         stack.callback(self.store.close)
-        self.live = open_live_state(settings, self.store, list(KINDS))
+        self.live = open_live_state(settings, self.store, kind_weights())
         stack.callback(self.live.close)
 
     def post(self, number: int, **changes: object) -> None:
@@ -186,7 +187,7 @@ def test_a_url_that_is_none_is_named() -> None:
 def test_a_kept_history_outlives_the_store(tmp_path: Path) -> None:
     """What was read yesterday is better than nothing while the store cannot be read."""
     store = open_store(StoreSettings(folder=tmp_path))
-    live = LiveState(store, list(KINDS))
+    live = LiveState(store, kind_weights())
     table = events(event(1, user_id="u"))
     assert store.log.append(table) == Receipt(received=1, stored=1)
     assert live.history("u").item_ids == ["i1"]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from endcap.models.live import LiveCounts
+from endcap.recommend.along import counting_along
 from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import blend
 from endcap.recommend.evidence import Moment
@@ -32,6 +34,8 @@ class Question:
         Turns events into preferences, as it did in training.
     boost
         float32 (n_items,): times what each score counts; None leaves them as they are.
+    live
+        What everybody does now; None where nobody counts along.
     """
 
     moment: Moment
@@ -39,6 +43,7 @@ class Question:
     seed: int
     weigh: Weighing
     boost: npt.NDArray[np.float32] | None = None
+    live: LiveCounts | None = None
 
 
 def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) -> None:
@@ -52,9 +57,10 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     if level.evidence != "none" and not len(evidence):
         shelf.skip(f"{level.name}: the models know nothing to go by")
         return
+    models, weights = counting_along(artefact, level, question.live)
     answer = blend(
-        artefact.models,
-        level.weights,
+        models,
+        weights,
         evidence.within(question.allowed, _rows(artefact, shelf.taken)),
         candidates=level.candidates,
         k=shelf.missing,
@@ -63,7 +69,7 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     )
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
     otherwise = level.name if level.evidence == "none" else "history"
-    reasons = explain(artefact.models, answer, evidence, otherwise=otherwise)
+    reasons = explain(models, answer, evidence, otherwise=otherwise)
     ids = artefact.items.ids(answer.items)
     rows = zip(ids, answer.scores.tolist(), answer.sources, reasons, strict=True)
     shelf.put(level.name, (Pick(*row) for row in rows))

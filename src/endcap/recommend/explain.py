@@ -9,12 +9,13 @@ import numpy.typing as npt
 import structlog
 
 from endcap.models.base import Model
+from endcap.recommend.along import LIVE_TRENDING
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
-CROWD: Final = ("trending", "popular")
+CROWD: Final = ("trending", "popular", LIVE_TRENDING)
 """Models (by their name in the recipe) that speak for everybody alike: a reason of their own."""
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,8 @@ def explain(
         if told.warm_items:
             found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
         if told.empty and owners and silent[row] > total[row] / 2:  # the crowd decided
-            kind = source if source in CROWD else otherwise
+            kind = "trending" if source == LIVE_TRENDING else source
+            kind = kind if kind in CROWD else otherwise
             found = [Reason(kind, None, float(silent[row] / total[row])), *found][:top]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons

@@ -173,6 +173,7 @@ def _question(
         request.seed,
         artefact.weigh,
         screen.boosts(artefact.items),
+        state.live,
     )
 
 

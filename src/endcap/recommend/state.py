@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
 
@@ -92,6 +93,10 @@ class State(Protocol):
     @property
     def columns(self) -> Columns:
         """The catalogue as filters and boosts ask it; the same object until it is read anew."""
+
+    @property
+    def live(self) -> LiveCounts | None:
+        """What everybody does now; None where nobody counts along."""
 
     def history(self, actor: str) -> History:
         """Return the item events of an actor (see `schema.actors`), up to the last acknowledged.

@@ -63,6 +63,11 @@ class StoreState:
             self._columns = Columns(self._items)
         return self._columns
 
+    @property
+    def live(self) -> None:
+        """Nobody counts along."""
+        return None
+
     def history(self, actor: str) -> History:
         """Return the item events of an actor, those of their aliases included, oldest first."""
         tables = [

@@ -1,13 +1,17 @@
 """What one server process holds: store, live state, recommender, impression writer, metrics."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
+import structlog
+
 from endcap.events.opening import open_store
 from endcap.events.store import Store
+from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
 from endcap.serve.holder import RecommenderHolder
@@ -16,6 +20,7 @@ from endcap.serve.metrics import Metrics
 from endcap.serve.sharing import open_live_state
 from endcap.serve.state import utc_now
 
+log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 THREADS: Final = 4
@@ -51,12 +56,15 @@ class Runtime:
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,
         }
-        self.live = open_live_state(settings.live, store, list(self.kinds))
+        self.live = open_live_state(settings.live, store, self.kinds)
         self.recommender = RecommenderHolder(settings.store.folder, on_swap=self.live.promoted)
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
             store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
         )
+        self._end = threading.Event()
+        self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
+        self._warming.start()
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
@@ -79,9 +87,21 @@ class Runtime:
         """Do what may wait for the disk in a thread of those kept for that."""
         return await _within(self._writers, partial(work, *args, **kwargs))
 
+    def warmed(self) -> None:
+        """Wait until what happened lately has been counted."""
+        self._warming.join()
+
+    def _warm(self) -> None:
+        try:
+            self.live.warm(self._end)
+        except EndcapError as error:  # slates go on without
+            log.error("what happened lately cannot be read", error=str(error))
+
     def close(self) -> None:
         """Write what is queued and let go of everything; in the order of dependence."""
         self.draining = True
+        self._end.set()
+        self._warming.join()
         self._readers.shutdown()
         self._writers.shutdown()
         self.recommender.close()

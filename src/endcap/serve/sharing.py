@@ -7,7 +7,7 @@ request sees the event wherever it lands. Without the bus each history is read f
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
 
@@ -88,7 +88,7 @@ class LiveBus(Protocol):
         """Let go of connections."""
 
 
-def open_live_state(settings: LiveSettings, store: Store, kinds: Sequence[str]) -> LiveState:
+def open_live_state(settings: LiveSettings, store: Store, kinds: Mapping[str, float]) -> LiveState:
     """Return a live state of this process alone, or one shared over ``settings.url``.
 
     Raises
@@ -117,7 +117,9 @@ class SharedState(LiveState):
 
     inline_rows = 0
 
-    def __init__(self, store: Store, kinds: Sequence[str], bus: LiveBus, **options: Any) -> None:
+    def __init__(
+        self, store: Store, kinds: Mapping[str, float], bus: LiveBus, **options: Any
+    ) -> None:
         self._bus = bus
         self._name = secrets.token_hex(8)
         self._following = threading.Lock()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from endcap.events.store import Receipt, Store
+from endcap.models.live import Live, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
@@ -18,6 +19,8 @@ from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.serve.histories import Histories
 
+WARM_DAYS: Final = 14.0
+"""What is older counts a quarter at most, and the artefact has learnt it."""
 SEEN_BY_NOBODY: Final = "impression"
 """What we showed says nothing about what the shopper did, and there are ten of it per request."""
 
@@ -39,7 +42,7 @@ class LiveState:
     store
         The truth; everything here can be rebuilt from it.
     kinds
-        Kinds of event that make up a history.
+        Kinds of event that make up a history, and the preference in each.
     clock
         Returns the time, UTC.
     keep_events
@@ -60,7 +63,7 @@ class LiveState:
     def __init__(
         self,
         store: Store,
-        kinds: Sequence[str],
+        kinds: Mapping[str, float],
         *,
         clock: Callable[[], datetime] = utc_now,
         keep_events: int = 300_000,
@@ -68,7 +71,9 @@ class LiveState:
         self._store = store
         self._clock = clock
         self._kinds = [kind for kind in kinds if kind != SEEN_BY_NOBODY]
+        self._weights = kinds
         self._histories = Histories(self._read, keep_events)
+        self.live = LiveCounts(Live())
         self.on_promoted: Callable[[], object] = _nothing
         self._version = 0
         self._counting = threading.Lock()
@@ -152,6 +157,8 @@ class LiveState:
                     self._histories.forget(who)
                 elif item is not None and kind in self._kinds:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
+        if not receipt.duplicate:
+            self._count(events)
         self._touch()
 
     def events_elsewhere(self, events: pa.Table) -> None:
@@ -163,7 +170,27 @@ class LiveState:
         with self._people:
             for user, visitor in set(people):
                 self._histories.forget(self.resolve(actor(user, visitor) or ""))
+        self._count(events)
         self._touch()
+
+    def warm(self, end: threading.Event, days: float = WARM_DAYS) -> None:
+        """Count what happened in the last days; returns early once `end` is set."""
+        until = self.now
+        kinds = [kind for kind in self._kinds if self._weights.get(kind, 0) > 0]
+        for batch in self._store.log.scan(until - timedelta(days=days), until, kinds):
+            if end.is_set():
+                return
+            self._count(pa.Table.from_batches([batch]))
+        self._touch()
+
+    def _count(self, events: pa.Table) -> None:
+        """Let everybody know; the weights of kinds that say nothing, or no, are passed over."""
+        rows = zip(*(events[name].to_pylist() for name in _USED[:5]), strict=True)
+        for user, visitor, item, kind, time in rows:
+            weight = self._weights.get(kind, 0.0)
+            if item is not None and weight > 0:
+                who = self.resolve(actor(user, visitor) or "")
+                self.live.add(who, item, weight, _micros(time))
 
     def items_changed(self, item_ids: Sequence[str]) -> None:
         """Read items again that somebody stored or deleted."""

@@ -1,0 +1,268 @@
+"""What everybody does now: counts that every event changes at once and time fades.
+
+The stream's form of `transitions` and of `trending`: decayed counters (Cormode et al., Forward
+decay, ICDE 2009) of items and of pairs that one shopper took within a few events.
+"""
+
+import heapq
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+from endcap.models.base import Answers, Model, Rng
+from endcap.models.queries import Queries
+from endcap.models.weighting import HistorySpec
+from endcap.prepare.dataset import Dataset
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.schema.progress import Progress, silent
+
+Floats = npt.NDArray[np.float32]
+DAY_US = 86_400_000_000
+FAINT = 1e-3
+"""Past events that count less are passed over."""
+TRENDING = 1_000
+"""Items that can be trending."""
+
+
+class Live(HistorySpec):
+    """Count pairs and items as they happen.
+
+    When a shopper takes j, each of their last `reach` other items i gains
+    ``c_ij += w 2^(t / half_life)``, 1/e of it an event further back, and ``c_ji`` gains `backward`
+    times as much; the score of j after a history x is
+    ``sum_i x_i c_ij / (n_i + shrink)^source n_j^-target``. One shopper counts once for a pair while
+    they remember it, and a pair counts once `people` have taken it: nobody can be recognised by it,
+    and nobody alone can push it. An event costs O(reach), memory O(items x neighbours), bounded.
+
+    Stability: caller.
+    """
+
+    decay_events: float = pydantic.Field(default=3.0, ge=0)
+    half_life_days: float = pydantic.Field(default=7.0, gt=0)
+    """A count is worth half after this long."""
+    reach: int = pydantic.Field(default=5, ge=1)
+    """How many of a shopper's last items a new one is paired with."""
+    backward: float = pydantic.Field(default=0.5, ge=0)
+    """What a pair counts against the order of time."""
+    people: int = pydantic.Field(default=3, ge=1)
+    """A pair that fewer shoppers took says nothing."""
+    shrink: float = pydantic.Field(default=2.0, ge=0)
+    """Pulls what follows rare items towards 0."""
+    source: float = pydantic.Field(default=1.0, ge=0)
+    target: float = pydantic.Field(default=0.3, ge=0)
+    """Divide by (count of the followed, of the following item) ** this."""
+    neighbours: int = pydantic.Field(default=100, ge=1)
+    """Followers kept for an item: twice as many gather, then the weakest half goes."""
+    max_items: int = pydantic.Field(default=200_000, ge=1)
+    max_actors: int = pydantic.Field(default=200_000, ge=1)
+    """Least recently seen items and shoppers beyond these are forgotten."""
+
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "LiveModel":
+        """Live through all interactions in the order of time; `rng` is not used."""
+        counts = LiveCounts(self)
+        items = data.items.ids(data.column("item"))
+        users, times = data.column("user"), data.column("time")
+        weights = data.column("weight")
+        for row in np.argsort(times, kind="stable").tolist():
+            counts.add(str(users[row]), items[row], float(weights[row]), int(times[row]))
+        return LiveModel(self, data.users, data.items, counts)
+
+
+@dataclass(slots=True)
+class _Item:
+    """One item: its count, and [count, shoppers] of each that follows it."""
+
+    count: float = 0.0
+    after: dict[str, list[float]] = field(default_factory=dict)
+
+
+class LiveCounts:
+    """The counters; safe to share between threads.
+
+    Counts are kept in units of one event at the time of the first (forward decay), so that fading
+    costs nothing; they are read in units of one event at the time of the latest.
+
+    Parameters
+    ----------
+    spec
+        What is counted.
+
+    Stability: caller.
+    """
+
+    def __init__(self, spec: Live) -> None:
+        self.spec = spec
+        self._lock = threading.Lock()
+        self._items: OrderedDict[str, _Item] = OrderedDict()
+        self._last: OrderedDict[str, deque[str]] = OrderedDict()
+        self._first: int | None = None
+        self._newest = 0
+        self._rate = math.log(2) / (spec.half_life_days * DAY_US)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, actor: str, item_id: str, weight: float, time: int) -> None:
+        """Follow one event.
+
+        Parameters
+        ----------
+        actor
+            Who; see `schema.actors`.
+        weight
+            Preference in the event; 0 or less is not counted.
+        time
+            UTC microseconds.
+        """
+        if weight <= 0:
+            return
+        with self._lock:
+            if self._first is None:
+                self._first = self._newest = time
+            self._newest = max(self._newest, time)
+            gain = weight * self._worth(time)
+            last = self._remembered(actor)
+            taken = self._item(item_id)
+            taken.count += gain
+            if item_id in last:
+                return  # said already: one shopper, one voice
+            for back, other_id in enumerate(reversed(last)):
+                near = gain * math.exp(-back)
+                self._follow(self._item(other_id), item_id, near)
+                self._follow(taken, other_id, near * self.spec.backward)
+            last.append(item_id)
+
+    def followers(self, item_id: str) -> dict[str, float]:
+        """Return the score of what goes with an item, for pairs that enough shoppers took."""
+        spec = self.spec
+        with self._lock:
+            item = self._items.get(item_id)
+            if item is None:
+                return {}
+            one = self._worth(self._newest)
+            below = (item.count / one + spec.shrink) ** spec.source
+            return {
+                other_id: count / one / below * (self._items[other_id].count / one) ** -spec.target
+                for other_id, (count, people) in item.after.items()
+                if people >= spec.people and other_id in self._items
+            }
+
+    def trending(self, n: int) -> list[tuple[str, float]]:
+        """Return the n items taken most, and their counts in events of this moment."""
+        with self._lock:
+            one = self._worth(self._newest)
+            best = heapq.nlargest(n, self._items.items(), key=lambda pair: pair[1].count)
+            return [(item_id, item.count / one) for item_id, item in best]
+
+    def forget(self, item_id: str) -> None:
+        """An item is gone."""
+        with self._lock:
+            self._items.pop(item_id, None)
+
+    def _worth(self, time: int) -> float:
+        # Bounded: a thousand half-lives from the first event on, all count alike.
+        return math.exp(min(max((time - (self._first or 0)) * self._rate, -600.0), 600.0))
+
+    def _remembered(self, actor: str) -> deque[str]:
+        last = self._last.get(actor)
+        if last is None:
+            last = self._last[actor] = deque(maxlen=self.spec.reach)
+            if len(self._last) > self.spec.max_actors:
+                self._last.popitem(last=False)
+        else:
+            self._last.move_to_end(actor)
+        return last
+
+    def _item(self, item_id: str) -> _Item:
+        item = self._items.get(item_id)
+        if item is None:
+            item = self._items[item_id] = _Item()
+            if len(self._items) > self.spec.max_items:
+                self._items.popitem(last=False)
+        else:
+            self._items.move_to_end(item_id)
+        return item
+
+    def _follow(self, item: _Item, other_id: str, gain: float) -> None:
+        pair = item.after.setdefault(other_id, [0.0, 0])
+        pair[0] += gain
+        pair[1] += 1
+        if len(item.after) > 2 * self.spec.neighbours:
+            kept = heapq.nlargest(
+                self.spec.neighbours, item.after.items(), key=lambda entry: entry[1][0]
+            )
+            item.after = dict(kept)
+
+
+@dataclass(frozen=True)
+class LiveModel(Model):
+    """The pairs counted so far, as a model over the words of an artefact.
+
+    Attributes
+    ----------
+    counts
+        They go on counting: this model is not frozen in time, and is not saved.
+    """
+
+    answers: ClassVar[Answers] = Answers(explains=True)
+
+    spec: Live
+    counts: LiveCounts
+
+    def scores(self, queries: Queries) -> Floats:
+        """Return what goes with each history; NaN for what never went with any of it."""
+        out = np.full((len(queries), len(self.items)), np.nan, np.float32)
+        parts = self.spec.event_weights(queries)
+        owners = queries.query_of
+        for event in np.flatnonzero(parts > FAINT).tolist():
+            rows, scores = self._after(int(queries.items[event]))
+            row = out[owners[event]]
+            row[rows] = np.nan_to_num(row[rows]) + parts[event] * scores
+        return out
+
+    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (len(items), len(query.items)): the share of each past event."""
+        parts = self.spec.event_weights(query)
+        out = np.zeros((len(items), len(query.items)), np.float32)
+        for event in np.flatnonzero(parts > FAINT).tolist():
+            rows, scores = self._after(int(query.items[event]))
+            dense = np.zeros(len(self.items), np.float32)
+            dense[rows] = scores
+            out[:, event] = parts[event] * dense[items]
+        return out
+
+    def _after(self, row: int) -> tuple[npt.NDArray[np.int32], Floats]:
+        return _known(self.items, self.counts.followers(self.items.ids([row])[0]).items())
+
+
+@dataclass(frozen=True)
+class LiveTrending(Model):
+    """What is taken most at this moment, by the same counters, for everybody alike."""
+
+    answers: ClassVar[Answers] = Answers(empty=True)
+
+    spec: Live
+    counts: LiveCounts
+
+    def scores(self, queries: Queries) -> Floats:
+        """Return the counts of this moment; NaN for what nobody takes."""
+        rows, counts = _known(self.items, self.counts.trending(TRENDING))
+        one = np.full(len(self.items), np.nan, np.float32)
+        one[rows] = counts
+        return np.tile(one, (len(queries), 1))
+
+
+def _known(
+    words: Vocabulary, told: Iterable[tuple[str, float]]
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return the rows and values of those that the words hold."""
+    found = [(row, value) for item_id, value in told if (row := words.row(item_id)) >= 0]
+    rows = np.fromiter((row for row, _ in found), np.int32, len(found))
+    return rows, np.fromiter((value for _, value in found), np.float32, len(found))

@@ -1,0 +1,1 @@
+"""Slates under rules: pins, quotas, diversity and more, solved together, each with its price."""

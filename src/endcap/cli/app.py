@@ -23,6 +23,7 @@ VERBS: Final[dict[str, str]] = {
     "train": "Fit a pipeline and publish its artefact.",
     "evaluate": "Compare models on a split of the events.",
     "recommend": "Recommend to a shopper, or find what is like an item.",
+    "preview": "Show what rules would change and cost, before they go live.",
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
     "config": "Show the settings in force and where each comes from.",

@@ -1,0 +1,265 @@
+"""What variety costs: accuracy against diversity and coverage as one knob is turned.
+
+A blend is chosen and fitted as in the other studies; its first 100 items for each user are composed
+into slates of 10. How variety is measured, how sharply scores fall and how far knobs are turned is
+chosen on validation, for each loss of NDCG that is allowed; the test is asked once. Coverage is won
+by a bonus for what was shown least so far, users being answered one after the other.
+
+    python -m benchmarks diversity                                        (Amazon Beauty)
+    python -m benchmarks diversity --data ../shared/data/online-retail --picture out.svg
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from time import thread_time
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import sparse
+
+from benchmarks import data, report, study
+from benchmarks.data import Folder
+from endcap.evaluate.beyond import coverage, diversity, membership
+from endcap.evaluate.choosing import choose
+from endcap.evaluate.comparing import fit
+from endcap.evaluate.exam import Exam
+from endcap.evaluate.meter import Meter
+from endcap.evaluate.metrics import hits, ndcg
+from endcap.evaluate.plots import PALETTE, STYLE
+from endcap.evaluate.pool import blend_lists
+from endcap.evaluate.tuning import Trial
+from endcap.models.candidates import Candidates
+from endcap.prepare.split import Fixed, Split, Temporal, last_labels
+from endcap.recommend.slates.compose import compose
+from endcap.recommend.slates.problem import MODES, Problem
+
+K, DEPTH = 10, 100
+KNOB = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+SHARPNESS = (1.0, 2.0, 3.0)
+REACH = (0.0, 0.003, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12)
+LOSSES = (0.012, 0.036)
+COVERAGE_LOSS = 0.02
+CAUTION = 0.75
+"""Share of an allowed loss that is used up on validation: the test is another draw."""
+VALID_USERS, MODELS, BUDGET = 1_500, "ease,slit,transitions", "3m"
+
+
+class Knobs(NamedTuple):
+    """How slates are composed."""
+
+    diversity: float = 0.0
+    method: str = "pairs"
+    sharpness: float = 1.0
+    reach: float = 0.0
+
+
+class Figures(NamedTuple):
+    """What slates are like."""
+
+    ndcg: float
+    ild: float
+    coverage: float
+
+
+class Ground(NamedTuple):
+    """Ranked lists to compose from, and what marks the slates."""
+
+    lists: Candidates
+    exam: Exam
+    vectors: sparse.csr_array
+
+
+def main(argv: list[str]) -> dict[str, Any]:
+    """Run on ``--data``, by default Amazon Beauty."""
+    parser = study.parser(__doc__)
+    parser.add_argument("--users", type=int, default=5_000, help="at most so many test users")
+    parser.add_argument("--picture", type=Path, help="draw the curve here (SVG)")
+    parser.set_defaults(models=MODELS, budget=BUDGET)
+    args = parser.parse_args(argv)
+    source = data.load(data.find(args.data, "beauty"))
+    with Meter() as meter:
+        split = _split(source)
+        valid, test, weights = _grounds(args, source, split)
+        tried = _tried(valid)
+        chosen = _chosen(tried)
+        base, figures = mark(test, Knobs()), {}
+        for name, knobs in chosen.items():
+            figures[name] = _against(base, mark(test, knobs), knobs)
+            report.say(f"{name}: {figures[name]}")
+        best = chosen["ild at 1.2 %"]
+        curve = [(d, mark(test, best._replace(diversity=d))) for d in KNOB]
+        took = _milliseconds(test)
+    _print(base, figures, curve)
+    if args.picture:
+        draw(args.picture, source.name, base, curve)
+    return report.outcome(
+        meter,
+        protocol=(
+            f"{test.exam.split.protocol}; blend {weights} chosen and fitted as in the study of "
+            f"ranked lists; its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
+            f"knobs chosen on {len(valid.exam):,} validation users at {CAUTION:.0%} of each loss; "
+            "ILD: mean 1 - cosine of TF-IDF vectors over pairs"
+        ),
+        figures={f"{name}: {key}": v for name, row in figures.items() for key, v in row.items()},
+        models={"plain": base._asdict(), **{f"knob {d:g}": row._asdict() for d, row in curve}},
+        seed=args.seed,
+        fingerprint=source.data.fingerprint,
+        data=source.name,
+        chosen={name: knobs._asdict() for name, knobs in chosen.items()},
+        tried=[(*knobs, *row) for knobs, row in tried.items()],
+        milliseconds=took,
+    )
+
+
+def mark(ground: Ground, knobs: Knobs) -> Figures:
+    """Compose a slate for each user, one after the other, and measure all of them."""
+    lists, exam, vectors = ground
+    exposure = np.zeros(vectors.shape[0])
+    slates = []
+    for query in range(len(lists)):
+        items, scores = lists.row(query)
+        if len(items) > 1:
+            problem = problem_of(scores, vectors[items], knobs, exposure[items])
+            items = items[compose(problem, prices=False).order]
+        exposure[items] += 1
+        slates.append(items[:K])
+    out = Candidates.of(slates)
+    found = ndcg(hits(out, exam.targets, K), exam.targets.counts, K)
+    shown = membership(out, vectors.shape[0])
+    spread = diversity(shown, vectors)
+    reached = coverage(np.asarray(shown.sum(axis=0)))
+    return Figures(float(found[exam.warm].mean()), float(np.nanmean(spread)), float(reached))
+
+
+def problem_of(
+    scores: np.ndarray, vectors: sparse.csr_array, knobs: Knobs, exposure: np.ndarray
+) -> Problem:
+    """Return the problem of one user; `exposure` is how often each candidate was shown."""
+    likeness = np.zeros((0, 0), np.float32)
+    if knobs.diversity:
+        likeness = (vectors @ vectors.T).toarray().astype(np.float32)
+        np.fill_diagonal(likeness, 1.0)
+    relevance = np.clip(scores / scores.max(), 0, 1).astype(np.float64) ** knobs.sharpness
+    return Problem(
+        min(K, len(scores)),
+        relevance,
+        likeness,
+        diversity=knobs.diversity,
+        method=knobs.method,  # type: ignore[arg-type]
+        bonus=knobs.reach / (1 + exposure) if knobs.reach else np.zeros(0),
+    )
+
+
+def draw(path: Path, name: str, base: Figures, curve: Sequence[tuple[float, Figures]]) -> None:
+    """Draw accuracy kept against variety won."""
+    kept = [100 * (row.ndcg / base.ndcg - 1) for _, row in curve]
+    won = [100 * (row.ild / base.ild - 1) for _, row in curve]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(kept, won, "o-", color=PALETTE[0])
+        for (knob, _), x, y in zip(curve, kept, won, strict=True):
+            axes.annotate(f"{knob:g}", (x, y), (4, -10), textcoords="offset points", fontsize=8)
+        axes.set_xlabel("NDCG@10 against no variety, %")
+        axes.set_ylabel("intra-list diversity, %")
+        axes.set_title(f"{name}: the knob `diversity`")
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _grounds(
+    args: argparse.Namespace, source: Folder, split: Split
+) -> tuple[Ground, Ground, dict[str, float]]:
+    most = study.QUICK_USERS if args.quick else VALID_USERS
+    trial = Trial.of(split.validation(), max_users=most, heat_users=study.QUICK_USERS)
+    found = choose(
+        study.entrants(args, source),
+        trial,
+        budget_s=study.seconds(args.budget),
+        progress=study._say,
+    )
+    weights = found.blend.weights
+    models = {name: found.choices[name].model for name in weights}
+    report.say(f"blend: validation {found.blend.score:.4f}: {weights}")
+    exam = Exam.of(split, max_users=study.QUICK_USERS if args.quick else args.users, seed=args.seed)
+    valid = _ground(blend_lists(models, weights, trial.exam.queries, DEPTH), trial.exam)
+    final = {name: fit(model.spec, exam)[0] for name, model in models.items()}
+    return valid, _ground(blend_lists(final, weights, exam.queries, DEPTH), exam), weights
+
+
+def _ground(lists: Candidates, exam: Exam) -> Ground:
+    vectors = exam.vectors
+    assert vectors is not None, "nothing is known of any item: variety cannot be measured"
+    return Ground(lists, exam, vectors)
+
+
+def _split(source: Folder) -> Split:
+    if source.clocked:
+        return Temporal(days=28.0).apply(source.data)
+    labels = source.labels if source.labels is not None else last_labels(source.data)
+    return Fixed.model_validate({"labels": list(labels), "refit": False}).apply(source.data)
+
+
+def _tried(valid: Ground) -> dict[Knobs, Figures]:
+    asked = [Knobs()]
+    asked += [Knobs(d, m, s) for m in MODES for s in SHARPNESS for d in KNOB[1:-2]]
+    asked += [Knobs(0.0, "pairs", s, r) for s in SHARPNESS for r in REACH[1:]]
+    out = {}
+    for knobs in asked:
+        out[knobs] = mark(valid, knobs)
+    return out
+
+
+def _chosen(tried: dict[Knobs, Figures]) -> dict[str, Knobs]:
+    """Return the knobs that win most on validation for each loss that is allowed."""
+    base = tried[Knobs()]
+
+    def kept(loss: float) -> list[Knobs]:
+        return [n for n, row in tried.items() if row.ndcg >= base.ndcg * (1 - CAUTION * loss)]
+
+    out = {}
+    for loss in LOSSES:
+        still = [knobs for knobs in kept(loss) if not knobs.reach]
+        out[f"ild at {100 * loss:g} %"] = max(still, key=lambda knobs: tried[knobs].ild)
+    wide = max(kept(COVERAGE_LOSS), key=lambda knobs: tried[knobs].coverage)
+    return {**out, f"coverage at {100 * COVERAGE_LOSS:g} %": wide}
+
+
+def _against(base: Figures, row: Figures, knobs: Knobs) -> dict[str, Any]:
+    return {
+        "loss_%": round(100 * (1 - row.ndcg / base.ndcg), 2),
+        "ild_%": round(100 * (row.ild / base.ild - 1), 2),
+        "coverage_%": round(100 * (row.coverage / base.coverage - 1), 2),
+    }
+
+
+def _milliseconds(ground: Ground) -> dict[str, dict[str, float]]:
+    """CPU of one slate of 20 out of 500, drawn from all items, by method: median and p99."""
+    rng = np.random.default_rng(0)
+    out = {}
+    for method in MODES:
+        took = []
+        for _ in range(200):
+            rows = rng.choice(ground.vectors.shape[0], 500, replace=False)
+            vectors = ground.vectors[rows]
+            likeness = (vectors @ vectors.T).toarray().astype(np.float32)
+            np.fill_diagonal(likeness, 1.0)
+            problem = Problem(20, rng.random(500), likeness, diversity=0.3, method=method)  # type: ignore[arg-type]
+            began = thread_time()
+            compose(problem, prices=False)
+            took.append(1000 * (thread_time() - began))
+        out[method] = {"p50": float(np.median(took[1:])), "p99": float(np.quantile(took[1:], 0.99))}
+    return out
+
+
+def _print(
+    base: Figures, figures: dict[str, dict[str, Any]], curve: list[tuple[float, Figures]]
+) -> None:
+    print(f"{'':<20}{'NDCG@10':>9}{'ILD':>9}{'coverage':>10}")
+    print(f"{'plain':<20}{base.ndcg:9.4f}{base.ild:9.4f}{base.coverage:10.4f}")
+    for knob, row in curve:
+        print(f"{f'diversity {knob:g}':<20}{row.ndcg:9.4f}{row.ild:9.4f}{row.coverage:10.4f}")
+    for name, row in figures.items():
+        print(f"{name}: {row}")

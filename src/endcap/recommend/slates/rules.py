@@ -1,0 +1,163 @@
+"""Rules for slates as a merchandiser writes them: strict TOML."""
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Self
+
+import pydantic
+
+from endcap.recommend.filters.expression import Expression
+from endcap.recommend.filters.kinds import ITEM_FIELDS, Kind, split
+from endcap.recommend.slates.problem import UNBOUNDED, Method
+from endcap.schema.errors import ConfigError, DataError, nearest
+from endcap.schema.strict import Strict
+
+Share = pydantic.Field(default=None, ge=0, le=1)
+
+
+class Pin(Strict):
+    """An item in its place."""
+
+    item: str = pydantic.Field(min_length=1)
+    position: int = pydantic.Field(ge=1)
+
+
+class Quota(Strict):
+    """How many of some items a slate holds.
+
+    Attributes
+    ----------
+    where
+        A condition: the items that are counted together (see `recommend.filters`).
+    by
+        Instead: a field of texts, each of whose values is counted for itself.
+    min, max, min_share, max_share
+        At least and at most, in items or as a share of the positions; `by` takes only upper ones.
+    first
+        Of how many positions, from the top; all by default.
+    name
+        For reports.
+    """
+
+    where: str = ""
+    by: str = ""
+    min: int = pydantic.Field(default=0, ge=0)
+    max: int | None = pydantic.Field(default=None, ge=0)
+    min_share: float | None = Share
+    max_share: float | None = Share
+    first: int | None = pydantic.Field(default=None, ge=1)
+    name: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.where) == bool(self.by):
+            raise ConfigError(f"Quota {self.name!r} needs either where or by.")
+        if self.where:
+            Expression.filter(self.where)
+        elif ITEM_FIELDS.get(split(self.by)[1]) not in {Kind.TEXT, Kind.TEXTS}:
+            texts = [name for name, kind in ITEM_FIELDS.items() if kind in {Kind.TEXT, Kind.TEXTS}]
+            raise ConfigError(
+                f"Quota by {self.by!r}: no field of texts.", hint=nearest(self.by, texts)
+            )
+        elif self.min or self.min_share:
+            raise ConfigError(
+                f"Quota by {self.by!r} has a lower limit.",
+                hint="Write it with where, for one value.",
+            )
+        return self
+
+    def limits(self, k: int) -> tuple[int, int, int]:
+        """Return (at least, at most, of how many positions) in a slate of k."""
+        first = min(self.first or k, k)
+        lo = max(self.min, math.ceil((self.min_share or 0) * first - 1e-9))
+        hi = UNBOUNDED if self.max is None else self.max
+        if self.max_share is not None:
+            hi = min(hi, math.floor(self.max_share * first + 1e-9))
+        return lo, hi, first
+
+    def said(self) -> str:
+        """Return the name, or what the rule asks for in words."""
+        if self.name:
+            return self.name
+        parts = [f"at least {self.min}"] if self.min else []
+        parts += [f"at least {self.min_share:.0%}"] if self.min_share else []
+        parts += [f"at most {self.max}"] if self.max is not None else []
+        parts += [f"at most {self.max_share:.0%}"] if self.max_share is not None else []
+        what = f"where {self.where}" if self.where else f"of each {self.by}"
+        window = f" in the first {self.first}" if self.first else ""
+        return f"{', '.join(parts)} {what}{window}"
+
+
+class Fatigue(Strict):
+    """What was shown and never clicked gives way.
+
+    Attributes
+    ----------
+    cap
+        Not shown any more after so many times.
+    half_after
+        Worth half after so many times.
+    """
+
+    cap: int | None = pydantic.Field(default=None, ge=1)
+    half_after: float | None = pydantic.Field(default=None, gt=0)
+
+
+class Rules(Strict):
+    """Everything that shapes a slate, solved together.
+
+    In order of precedence: `exclude` and `fatigue.cap` always hold; then `pins`; then a full slate;
+    then `quotas` in the order in which they are written, of which the later give way to the
+    earlier; then wishes, which weigh against relevance: `diversity`, `calibration`, `reach`.
+
+    Stability: caller.
+    """
+
+    exclude: str = ""
+    """A condition: no such item."""
+    pins: tuple[Pin, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    fatigue: Fatigue = Fatigue()
+    diversity: float = pydantic.Field(default=0.0, ge=0, le=1)
+    """0 is relevance alone, 1 is variety alone."""
+    method: Method = "pairs"
+    """How variety is measured: see `kernels`."""
+    window: int = pydantic.Field(default=5, ge=2)
+    """Over how many neighbours `ssd` measures it."""
+    calibration: float = pydantic.Field(default=0.0, ge=0, le=1)
+    """How much the mix of departments follows the shopper's own (Steck 2018)."""
+    reach: float = pydantic.Field(default=0.0, ge=0)
+    """What showing an item that nobody was shown yet is worth, in shares of the best relevance."""
+    sharpness: float = pydantic.Field(default=1.0, gt=0)
+    """Relevance is the score over the best one, to this power."""
+
+    @pydantic.model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if self.exclude:
+            Expression.filter(self.exclude)
+        for kind in ("item", "position"):
+            given = [getattr(pin, kind) for pin in self.pins]
+            twice = next((value for value in given if given.count(value) > 1), None)
+            if twice is not None:
+                raise ConfigError(f"Two pins have the {kind} {twice!r}.")
+        return self
+
+
+def load_rules(path: Path) -> Rules:
+    """Read rules from a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key (the nearest is named) or rules that contradict themselves.
+    FilterError
+        Pointing at what is wrong in a condition.
+    DataError
+        When the file cannot be read, or is no TOML.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as TOML: {error}.") from error
+    return Rules.parse(values, where=str(path))

@@ -1,4 +1,4 @@
-"""Durable events per second and latency of the embedded store: single, in batches, in bulk.
+"""Durable events per second and latency of a store: single, in batches, in bulk.
 
 Every figure counts events whose COMMIT was fsynced. A folder's interactions are the events; their
 ids are hashes, as those of an import are, so that the primary key is met in random order.
@@ -8,7 +8,7 @@ import hashlib
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +22,17 @@ import pyarrow.parquet as pq
 from benchmarks import report
 from benchmarks.data import find
 from endcap.evaluate.meter import Meter
-from endcap.events.sqlite import SQLiteStore, open_store
+from endcap.events.opening import open_store
+from endcap.events.store import Store
 from endcap.schema.settings import StoreSettings
 from endcap.schema.tables import EVENTS, TIME
+from endcap.testing.servers import PostgresServer
 
 KINDS = {"buy": "purchase", "collect": "wish"}
 BULK = 50_000
+SQLITE = "SQLite WAL, synchronous=FULL"
 SECONDS, QUICK_SECONDS = 5.0, 1.0
+Places = Callable[[], StoreSettings]
 # name: (rows in a batch, clients at once)
 WAYS = {
     "one by one, 1 client": (1, 1),
@@ -41,25 +45,30 @@ WAYS = {
 def main(argv: list[str]) -> dict[str, Any]:
     """Run the benchmark."""
     args = report.parser(__doc__)
-    args.add_argument("--store", type=Path, help="where the store is made (default: a new folder)")
+    args.add_argument(
+        "--store",
+        default="sqlite",
+        help="sqlite, a folder to make it in, or postgres: a server is started for the run",
+    )
     flags = args.parse_args(argv)
     folder = find(flags.data, "online-retail")
     limit = 100_000 if flags.quick else 1_000_000
     events = as_events(pq.read_table(folder / "interactions.parquet").slice(0, limit))
     seconds = QUICK_SECONDS if flags.quick else SECONDS
-    with Meter() as meter:
+    with new_places(flags.store) as new_place, Meter() as meter:
         models = {
-            name: through_clients(events, size, clients, seconds, flags.store)
+            name: through_clients(events, size, clients, seconds, new_place)
             for name, (size, clients) in WAYS.items()
         }
-        models["bulk, 50000 at a time"] = in_bulk(events, flags.store)
+        models["bulk, 50000 at a time"] = in_bulk(events, new_place)
     report.show(f"Durable events, {folder.name} ({events.num_rows:,} interactions)", models)
+    sort = "PostgreSQL, synchronous_commit=on" if flags.store == "postgres" else SQLITE
     bulk, hundred = models["bulk, 50000 at a time"], models["batches of 100, 16 clients"]
     single = models["one by one, 64 clients"]
     return report.outcome(
         meter,
-        protocol="SQLite WAL, synchronous=FULL, one committing thread; the time of a client from "
-        "submit to durable; table building not counted in bulk",
+        protocol=f"{sort}, one committing thread; the time of a client from submit to durable; "
+        "table building not counted in bulk",
         figures={
             "events_per_s": hundred["events_per_s"],
             "p99_ms": hundred["p99_ms"],
@@ -105,13 +114,13 @@ def fingerprint(events: pa.Table) -> str:
 
 
 def through_clients(
-    events: pa.Table, size: int, clients: int, seconds: float, place: Path | None
+    events: pa.Table, size: int, clients: int, seconds: float, new_place: Places
 ) -> dict[str, float]:
     """Let clients send one batch after the other, each waiting until it is durable."""
     starts = iter(range(0, events.num_rows - size + 1, size))
     lock = threading.Lock()
 
-    def client(store: SQLiteStore) -> list[float]:
+    def client(store: Store) -> list[float]:
         waits = []
         stop = time.monotonic() + seconds
         while not waits or time.monotonic() < stop:
@@ -124,7 +133,7 @@ def through_clients(
             waits.append(time.perf_counter() - sent)
         return waits
 
-    with new_store(place) as store, ThreadPoolExecutor(clients) as pool:
+    with new_store(new_place()) as store, ThreadPoolExecutor(clients) as pool:
         began, cpu = time.perf_counter(), time.process_time()
         waits = [w for done in pool.map(client, [store] * clients) for w in done]
         spent = rates(len(waits) * size, began, cpu)
@@ -132,9 +141,9 @@ def through_clients(
     return {**spent, **latency(waits)}
 
 
-def in_bulk(events: pa.Table, place: Path | None) -> dict[str, float]:
+def in_bulk(events: pa.Table, new_place: Places) -> dict[str, float]:
     """Store everything in large batches, as an import does; then read it back."""
-    with new_store(place) as store:
+    with new_store(new_place()) as store:
         waits, began, cpu = [], time.perf_counter(), time.process_time()
         for start in range(0, events.num_rows, BULK):
             sent = time.perf_counter()
@@ -154,7 +163,7 @@ def in_bulk(events: pa.Table, place: Path | None) -> dict[str, float]:
     }
 
 
-def timed_scan(store: SQLiteStore, actor: str) -> Iterator[float]:
+def timed_scan(store: Store, actor: str) -> Iterator[float]:
     """Yield the seconds that reading one shopper's history takes."""
     began = time.perf_counter()
     for _ in store.log.scan(actor=actor):
@@ -177,9 +186,23 @@ def latency(waits: Sequence[float]) -> dict[str, float]:
 
 
 @contextmanager
-def new_store(place: Path | None) -> Iterator[SQLiteStore]:
-    """Lend a store in a new folder, which is removed again."""
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        store = open_store(StoreSettings(folder=Path(folder)))
-        yield store
-        store.close()
+def new_places(store: str) -> Iterator[Places]:
+    """Lend what names a new, empty place each time it is called."""
+    if store == "postgres":
+        server = PostgresServer()
+        try:
+            yield lambda: StoreSettings(url=server.new_database())
+        finally:
+            server.remove()
+    else:
+        parent = None if store == "sqlite" else store
+        with tempfile.TemporaryDirectory(dir=parent) as folder:
+            yield lambda: StoreSettings(folder=Path(tempfile.mkdtemp(dir=folder)))
+
+
+@contextmanager
+def new_store(place: StoreSettings) -> Iterator[Store]:
+    """Lend an open store."""
+    store = open_store(place)
+    yield store
+    store.close()

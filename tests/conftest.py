@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from real_servers import PostgresServer
+from endcap.testing.servers import PostgresServer
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from endcap.events.sqlite import SQLiteStore
 from endcap.events.store import Store
 from endcap.schema.settings import StoreSettings
 from endcap.testing.contracts.store import Opener, StoreContract
-from real_servers import PostgresServer, needs_postgres
+from endcap.testing.servers import PostgresServer
+from real_servers import needs_postgres
 
 
 @needs_postgres

@@ -107,4 +107,4 @@ def test_what_does_not_fit_is_named(data: pa.Table, named: str) -> None:
 
 def test_not_a_number_is_refused() -> None:
     with pytest.raises(DataError, match="NaN"):
-        rows.encode(events(event(1), event(2, value=float("nan")), event(3, value=1.0)))
+        rows.conform(events(event(1), event(2, value=float("nan")), event(3, value=1.0)), EVENTS)

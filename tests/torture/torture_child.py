@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from endcap.events.postgres import PostgresStore
+from endcap.events.sql.store import SQLStore
 from endcap.events.sqlite import SQLiteStore
 from endcap.schema.errors import StoreError, StoreReadOnlyError
 from endcap.schema.settings import StoreSettings
@@ -35,7 +37,7 @@ def batch(client: str, number: int, size: int) -> pa.Table:
     return events(*(event(n, event_id=f"{client}-{n}") for n in numbers))
 
 
-def work(store: SQLiteStore, journal: Journal, args: argparse.Namespace, client: str) -> None:
+def work(store: SQLStore, journal: Journal, args: argparse.Namespace, client: str) -> None:
     """Send batches one after the other until told to stop, or until the store gives up."""
     for number in range(args.batches):
         table = batch(client, number, args.size)
@@ -53,7 +55,7 @@ def work(store: SQLiteStore, journal: Journal, args: argparse.Namespace, client:
                 return
 
 
-def work_after_failure(store: SQLiteStore, journal: Journal, client: str) -> None:
+def work_after_failure(store: SQLStore, journal: Journal, client: str) -> None:
     """Try again a few times, as an impatient client would."""
     journal.write("healthy", str(store.healthy()[0]))
     for number in range(5):
@@ -64,9 +66,18 @@ def work_after_failure(store: SQLiteStore, journal: Journal, client: str) -> Non
             journal.write("fail", type(error).__name__)
 
 
+def opened(place: str, durability: str, queue: int) -> SQLStore:
+    """Open the store, durable or not."""
+    if place.startswith("postgresql"):
+        waits = "on" if durability == "full" else "off"
+        return PostgresStore(StoreSettings(url=place, queue_events=queue), durability=waits)
+    settings = StoreSettings(folder=Path(place), queue_events=queue)
+    return SQLiteStore(settings, durability=durability)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("place", help="a folder, or the URL of a PostgreSQL database")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--durability", default="full")
     parser.add_argument("--ack", default="after", choices=("after", "early"))
@@ -76,10 +87,7 @@ def main() -> None:
     args = parser.parse_args()
     journal = Journal(args.journal)
     # Early acknowledgements pile up: the twin gets a queue that never pushes back.
-    settings = StoreSettings(
-        folder=args.folder, queue_events=50_000 if args.ack == "after" else 10**9
-    )
-    store = SQLiteStore(settings, durability=args.durability)
+    store = opened(args.place, args.durability, 50_000 if args.ack == "after" else 10**9)
     journal.write("ready")
     run = uuid.uuid4().hex[:8]
     threads = [

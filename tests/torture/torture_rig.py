@@ -32,10 +32,10 @@ def needs(*programs: str, root: bool = False) -> pytest.MarkDecorator:
 class Child:
     """A running client; what it says was acknowledged is read from its journal."""
 
-    def __init__(self, folder: Path, journal: Path, *flags: str, before: tuple[str, ...] = ()):
+    def __init__(self, place: Path | str, journal: Path, *flags: str, before: tuple[str, ...] = ()):
         self.journal = journal
         journal.unlink(missing_ok=True)
-        command = [*before, sys.executable, str(CHILD), str(folder), str(journal), *flags]
+        command = [*before, sys.executable, str(CHILD), str(place), str(journal), *flags]
         self.process = subprocess.Popen(command)
 
     def wait_for(self, acknowledgements: int) -> None:

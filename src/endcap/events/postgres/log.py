@@ -1,7 +1,7 @@
 """Scanning the event log on PostgreSQL: CSV from the server's COPY, parsed by Arrow."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,16 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from endcap.events.postgres.appending import CHUNK_BYTES, Append
 from endcap.events.postgres.engine import ESCAPE, Session, unescaped
 from endcap.events.sql import rows
 from endcap.events.sql.log import SQLEventLog, microseconds
+from endcap.events.store import Receipt
 from endcap.schema.tables import EVENTS
-
-CHUNK_BYTES: Final = 1 << 20
 
 
 class PostgresEventLog(SQLEventLog):
     """An `EventLog` streamed by the server."""
+
+    def storing(self, events: pa.Table, settle: Callable[[Any, int], Receipt]) -> Append:
+        """See `SQLEventLog.storing`."""
+        return Append(events, settle)
 
     def scan(
         self,

@@ -1,5 +1,6 @@
 """The one connection that writes, made again when the server comes back."""
 
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,6 +9,7 @@ import psycopg
 import structlog
 
 from endcap.events.postgres import engine, faults, migrate
+from endcap.events.postgres.appending import STAGE, Append, append
 from endcap.events.sql.committer import Work, Writer
 from endcap.schema.errors import StoreError
 
@@ -52,11 +54,20 @@ class PostgresWriter(Writer):
         session = self._connected()
         try:
             session.connection.execute(self._begin, prepare=False)
-            outcomes = [work(session) for work in works]
+            outcomes = self.run(session, works)
             session.connection.execute("COMMIT")
         except BaseException as error:
             self._roll_back(session, error)
             raise
+        return outcomes
+
+    def do(self, session: engine.Session, works: Sequence[Work]) -> list[Any]:
+        """See `Writer.do`; what neighbours append is stored together."""
+        outcomes: list[Any] = []
+        for _, group in itertools.groupby(works, key=type):
+            neighbours = list(group)
+            appends = [work for work in neighbours if isinstance(work, Append)]
+            outcomes += append(session, appends) if appends else super().do(session, neighbours)
         return outcomes
 
     def explained(self, error: Exception) -> Exception:
@@ -86,6 +97,7 @@ class PostgresWriter(Writer):
         session = engine.connect(self.target, self.place)
         try:
             self._examine(session)
+            session.execute(STAGE)
         except BaseException:
             session.close()
             raise

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
+from endcap.events.sql import counters
+from endcap.events.store import Receipt
 from endcap.schema.errors import BusyError, StoreError
 
 GROUP_ROWS: Final = 10_000
@@ -37,6 +39,8 @@ class Writer(ABC):
 
     place: str
     failure: str = ""
+    tally: Receipt = Receipt()
+    """What became of the rows of the current transaction, so far."""
 
     def commit(self, works: Sequence[Work]) -> list[Any]:
         """Run `works` in one transaction; return the result of each, or what became of it.
@@ -66,6 +70,18 @@ class Writer(ABC):
     @abstractmethod
     def explained(self, error: Exception) -> Exception:
         """Return a fault of one work as an error of ours, where it came from the database."""
+
+    def run(self, session: Any, works: Sequence[Work]) -> list[Any]:
+        """Run `works` inside the current transaction and add to the totals what they counted."""
+        self.tally = Receipt()
+        outcomes = self.do(session, works)
+        if self.tally.received:
+            counters.add(session, self.tally)
+        return outcomes
+
+    def do(self, session: Any, works: Sequence[Work]) -> list[Any]:
+        """Run `works`, in their order."""
+        return [work(session) for work in works]
 
     def tidy(self) -> None:  # noqa: B027 - most databases look after themselves
         """Look after the database between two groups."""
@@ -140,6 +156,10 @@ class Committer:
             self._waiting += job.size
             self._changed.notify()
         return job.future
+
+    def count(self, receipt: Receipt) -> None:
+        """Add to the totals, in the transaction of the work that calls this."""
+        self._writer.tally += receipt
 
     def close(self) -> None:
         """Commit what is queued and end the thread; the writer is left open."""

@@ -3,10 +3,12 @@
 import threading
 from dataclasses import fields
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from endcap.events.sql.backend import Session
 from endcap.events.store import Receipt
+
+if TYPE_CHECKING:
+    from endcap.events.sql.backend import Session
 
 NAMES: Final = tuple(field.name for field in fields(Receipt))
 _values: Final = attrgetter(*NAMES)
@@ -14,14 +16,14 @@ _ADD: Final = f"UPDATE counters SET {', '.join(f'{n} = {n} + ?' for n in NAMES)}
 _READ: Final = f"SELECT {', '.join(NAMES)} FROM counters"
 
 
-def add(connection: Session, receipt: Receipt) -> None:
+def add(session: "Session", receipt: Receipt) -> None:
     """Add a receipt to the totals, inside the current transaction."""
-    connection.execute(_ADD, _values(receipt))
+    session.execute(_ADD, _values(receipt))
 
 
-def read(connection: Session) -> Receipt:
+def read(session: "Session") -> Receipt:
     """Return the totals."""
-    return Receipt(*connection.execute(_READ).fetchone())
+    return Receipt(*session.execute(_READ).fetchone())
 
 
 class Rejected:

@@ -12,8 +12,8 @@ import pyarrow as pa
 from endcap.events.sql import counters, rows
 from endcap.events.sql.answers import Answers
 from endcap.events.sql.backend import Database, Session
+from endcap.events.sql.committer import Work
 from endcap.events.store import Receipt, Remembered
-from endcap.schema.actors import actor as actor_of
 from endcap.schema.errors import DataError, StoreError
 from endcap.schema.tables import EVENTS
 
@@ -46,24 +46,24 @@ class SQLEventLog(ABC):
         remember: Callable[[Receipt], Remembered] | None = None,
     ) -> Future[Receipt]:
         """See `EventLog.submit`."""
-        columns, values = _encode(rows.conform(events, EVENTS))
         count = events.num_rows
 
-        def work(session: Session) -> Receipt:
-            insert = self._database.dialect.insert
-            tail = "ON CONFLICT (event_id) DO NOTHING"
-            stored = insert(session, "events", columns, values, tail) if count else 0
+        def settle(session: Session, stored: int) -> Receipt:
             receipt = Receipt(received=count, stored=stored, duplicate=count - stored)
             if remember is not None:
                 self._answers.keep(session, key, remember(receipt))
-            counters.add(session, receipt)
+            self._database.committer.count(receipt)
             return receipt
 
-        return self._submit(work, count)
+        return self._submit(self.storing(rows.conform(events, EVENTS), settle), count)
 
     def append(self, events: pa.Table) -> Receipt:
         """See `EventLog.append`."""
         return self.submit(events).result()
+
+    @abstractmethod
+    def storing(self, events: pa.Table, settle: Callable[[Session, int], Receipt]) -> Work:
+        """Return work that stores events and settles how many of them were new."""
 
     @abstractmethod
     def scan(
@@ -90,7 +90,7 @@ class SQLEventLog(ABC):
             (newest,) = session.execute("SELECT max(seq) FROM events").fetchone()
         return newest or 0
 
-    def _submit(self, work: Callable[[Session], Receipt], count: int) -> Future[Receipt]:
+    def _submit(self, work: Work, count: int) -> Future[Receipt]:
         try:
             future: Future[Receipt] = self._database.committer.submit(work, count)
         except StoreError:
@@ -117,12 +117,3 @@ def microseconds(moment: datetime) -> int:
             f"{moment.isoformat()} has no time zone.", hint="Say which, such as datetime.UTC."
         )
     return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def _encode(events: pa.Table) -> tuple[tuple[str, ...], list[rows.Values]]:
-    columns, values = rows.encode(events)
-    nobody = [None] * events.num_rows
-    by_name = dict(zip(columns, values, strict=True))
-    users, visitors = by_name.get("user_id", nobody), by_name.get("visitor_id", nobody)
-    actors = [actor_of(u, v) for u, v in zip(users, visitors, strict=True)]
-    return (*columns, "actor"), [*values, actors]

@@ -2,7 +2,6 @@
 
 import pyarrow as pa
 
-from endcap.events.sql import counters
 from endcap.events.sql import rows as codec
 from endcap.events.sql.backend import Database, Session
 from endcap.events.store import Receipt
@@ -31,7 +30,7 @@ class SQLQuarantine:
             tail = "ON CONFLICT DO NOTHING"
             kept = insert(session, "quarantine", columns, values, tail) if count else 0
             receipt = Receipt(received=count, quarantined=kept, duplicate=count - kept)
-            counters.add(session, receipt)
+            self._database.committer.count(receipt)
             return receipt
 
         return self._database.committer.submit(work, count).result()  # type: ignore[no-any-return]

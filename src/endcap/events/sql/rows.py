@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from endcap.schema.errors import DataError
 
@@ -32,6 +33,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for place, field in enumerate(schema):
         if not field.nullable and (missing := table.column(place).null_count):
             raise DataError(f"{field.name} is missing in {missing} row(s).")
+        if pa.types.is_floating(field.type) and _has_nan(table.column(place)):
+            raise DataError(f"{field.name} is NaN, which no column keeps.")
     return table
 
 
@@ -66,17 +69,15 @@ def _bound(column: pa.ChunkedArray) -> Values:
     if pa.types.is_timestamp(array.type):
         return array.view(pa.int64()).to_pylist()  # type: ignore[no-any-return]
     if pa.types.is_decimal(array.type):
-        return _units(array)
+        return units(array).to_pylist()  # type: ignore[no-any-return]
     values: Values = array.to_pylist()
     if pa.types.is_list(array.type):
         return [None if v is None else json.dumps(v, ensure_ascii=False) for v in values]
-    if pa.types.is_floating(array.type) and _has_nan(array):
-        raise DataError("A number is NaN, which no column keeps.")
     return values
 
 
-def _has_nan(array: pa.Array) -> bool:
-    return bool(np.isnan(array.fill_null(0).to_numpy()).any())
+def _has_nan(column: pa.ChunkedArray) -> bool:
+    return column.null_count < len(column) and bool(pc.any(pc.is_nan(column)).as_py())
 
 
 def _array(values: Values, kind: pa.DataType) -> pa.Array:
@@ -87,16 +88,16 @@ def _array(values: Values, kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _units(array: pa.Array) -> Values:
+def units(array: pa.Array) -> pa.Array:
     """Decimals as integers of their last digit: the low half of each 128-bit value."""
     words = np.frombuffer(array.buffers()[1], dtype="<i8")
     low = words[2 * array.offset : 2 * (array.offset + len(array)) : 2]
     missing = array.is_null().to_numpy(zero_copy_only=False)
-    return pa.array(low, mask=missing).to_pylist()  # type: ignore[no-any-return]
+    return pa.array(low, mask=missing)
 
 
-def decimals(units: pa.Array, kind: pa.DataType) -> pa.Array:
+def decimals(whole: pa.Array, kind: pa.DataType) -> pa.Array:
     """Integers of the last digit as decimals: 128 bits each, the high half being the sign."""
-    low = units.fill_null(0).to_numpy()
+    low = whole.fill_null(0).to_numpy()
     words = np.stack([low, low >> 63], axis=1)
-    return pa.Array.from_buffers(kind, len(units), [units.buffers()[0], pa.py_buffer(words)])
+    return pa.Array.from_buffers(kind, len(whole), [whole.buffers()[0], pa.py_buffer(words)])

@@ -107,4 +107,6 @@ class SQLStore:
         refused = self._rejected.receipt
         if refused.received:
             with contextlib.suppress(StoreError):  # a full disk: the counts are lost, no event is
-                self._database.committer.submit(lambda c: counters.add(c, refused)).result()
+                self._database.committer.submit(
+                    lambda _: self._database.committer.count(refused)
+                ).result()

@@ -1,13 +1,18 @@
 """Scanning the event log on SQLite."""
 
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
 from endcap.events.sql import rows
+from endcap.events.sql.backend import Session
+from endcap.events.sql.committer import Work
 from endcap.events.sql.log import SQLEventLog, microseconds
+from endcap.events.store import Receipt
+from endcap.schema.actors import actor as actor_of
 from endcap.schema.tables import EVENTS
 
 PAGE_ROWS: Final = 16_384
@@ -18,6 +23,18 @@ LAST: Final = (1 << 63) - 1
 
 class SQLiteEventLog(SQLEventLog):
     """An `EventLog` read page by page."""
+
+    def storing(self, events: pa.Table, settle: Callable[[Session, int], Receipt]) -> Work:
+        """See `SQLEventLog.storing`."""
+        columns, values = _encode(events)
+        tail = "ON CONFLICT (event_id) DO NOTHING"
+
+        def work(session: sqlite3.Connection) -> Receipt:
+            insert = self._database.dialect.insert
+            new = insert(session, "events", columns, values, tail) if events.num_rows else 0
+            return settle(session, new)
+
+        return work
 
     def scan(
         self,
@@ -74,3 +91,12 @@ def _filters(newest: int, kinds: Sequence[str] | None, actor: str | None) -> tup
         terms.append("AND actor = ?")
         bound.append(actor)
     return " ".join(terms), bound
+
+
+def _encode(events: pa.Table) -> tuple[tuple[str, ...], list[rows.Values]]:
+    columns, values = rows.encode(events)
+    nobody = [None] * events.num_rows
+    by_name = dict(zip(columns, values, strict=True))
+    users, visitors = by_name.get("user_id", nobody), by_name.get("visitor_id", nobody)
+    actors = [actor_of(u, v) for u, v in zip(users, visitors, strict=True)]
+    return (*columns, "actor"), [*values, actors]

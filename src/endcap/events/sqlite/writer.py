@@ -66,7 +66,7 @@ class SQLiteWriter(Writer):
             before = self._connection.total_changes
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-                outcomes = [work(self._connection) for work in works]
+                outcomes = self.run(self._connection, works)
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 self._roll_back(error)

@@ -68,3 +68,25 @@ def test_the_second_step_reaches_what_never_followed_directly() -> None:
     one, two = (Transitions(reach=0.1, second_step=s).fit(chain).retrieve(ask, 3) for s in (0, 0.3))
     assert one.items.tolist() == [1]
     assert two.items.tolist() == [1, 2]
+
+
+def test_slist_is_the_joint_ridge_of_both_directions(data: Dataset) -> None:
+    spec = SLIT(l2=7.0, past_decay=0.6, future_decay=0.5, order_free=0.4)
+    past, future = (side.toarray().astype(float) for side in windows(data, 0.6, 0.5))
+    left = np.vstack([past, np.sqrt(0.4) * future])
+    right = np.vstack([future, np.sqrt(0.4) * past])
+    wanted = np.linalg.solve(left.T @ left + 7.0 * np.eye(left.shape[1]), left.T @ right)
+    np.testing.assert_allclose(spec.fit(data).effects, wanted, atol=1e-5)
+
+
+def test_a_few_sources_are_the_ridge_on_those_of_the_largest_gain(data: Dataset) -> None:
+    spec = SLIT(l2=7.0, past_decay=0.6, future_decay=0.5, sources=4, max_items=1, popularity=-0.5)
+    past, future = (side.toarray().astype(float) for side in windows(data, 0.6, 0.5))
+    gram, cross = past.T @ past + 7.0 * np.eye(past.shape[1]), past.T @ future
+    wanted = np.zeros_like(cross)
+    for j in range(cross.shape[1]):
+        best = np.argsort(-(cross[:, j] ** 2) / np.diag(gram), kind="stable")[:4]
+        best = best[cross[best, j] > 0]
+        wanted[best, j] = np.linalg.solve(gram[np.ix_(best, best)], cross[best, j])
+    wanted *= np.bincount(data.column("item"), minlength=len(data.items)) ** -0.5
+    np.testing.assert_allclose(spec.fit(data).effects.toarray(), wanted, atol=1e-5)

@@ -86,12 +86,14 @@ REPEATED: Final = 0.1
 """From this share of repeats on, how often something was taken may matter."""
 LARGE: Final = 15_000
 """Above so many items a filter of the spectrum stands in for EASE, whose cost is cubic."""
+SOURCES: Final = 100
+"""There SLIT explains each item by so many others."""
 ANSWER_ONLY: Final = frozenset({"decay_events"})
 """Settings that change how a model answers, not what it learns: no new fit is needed."""
 
 LONG: Final = 100
-"""Interactions for each user from which transitions walk one step only: the second is for short
-histories, and in long ones its pairs fill the square of the items."""
+"""Interactions for each user from which transitions walk one step only and sessions are not
+compared: both are for short histories, and in long ones their pairs fill the square of the items."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""
@@ -150,6 +152,16 @@ ENTRANTS: Final[dict[str, Entrant]] = {
         },
         cubic_s=30.0,
     ),
+    "vmis-knn": Entrant(
+        "vmis-knn",
+        {
+            "decay_events": (1.5, 3.0),
+            "before": (0.5, 0.0),
+            "recency": (0.0, 0.5),
+            "gap_decay": (2.0, 4.0),
+            "popularity": (0.0, -0.3),
+        },
+    ),
     "slit": Entrant(
         "slit",
         {
@@ -157,6 +169,7 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "l2": (50.0, 200.0, 15.0),
             "popularity": (0.0, -0.3),
             "future_decay": (1.0, 3.0),
+            "order_free": (0.0, 0.5),
         },
         cubic_s=45.0,
     ),
@@ -213,6 +226,7 @@ def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
     able = {
         "trending": profile.clocked,
         "transitions": profile.ordered,
+        "vmis-knn": profile.ordered and profile.interactions <= LONG * profile.users,
         "slit": profile.ordered,
         "spectral": profile.items > LARGE,
         "repeat": keep_seen and profile.clocked,
@@ -222,6 +236,8 @@ def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
     found = {name: entrant for name, entrant in ENTRANTS.items() if able.get(name, True)}
     if "transitions" in found and profile.interactions > LONG * profile.users:
         found["transitions"] = replace(found["transitions"], fixed={"second_step": 0.0})
+    if "slit" in found and profile.items > LARGE:
+        found["slit"] = replace(found["slit"], fixed={"sources": SOURCES}, cubic_s=0.0)
     if profile.repeated >= REPEATED:
         for name in COUNTED:
             found[name] = replace(found[name], axes={**found[name].axes, **CONFIDENCE})

@@ -3,7 +3,8 @@
 from evaluate_worlds import shop
 
 from endcap.evaluate.exam import Exam
-from endcap.prepare.split import HeldOutUsers, Temporal
+from endcap.prepare.dataset import Dataset
+from endcap.prepare.split import Fixed, HeldOutUsers, Temporal
 
 ROWS = [
     ("ann", "a", 0),
@@ -76,3 +77,13 @@ def test_a_sample_of_users_is_drawn_by_the_seed_with_their_own_targets() -> None
     users, items = data.users.ids(few.queries.users), data.items.ids(few.targets.items)
     assert [f"x{user[1:]}" for user in users] == items
     assert len(Exam.of(split, max_users=1000)) == 50
+
+
+def test_only_items_of_the_target_kind_are_excluded() -> None:
+    data = Dataset.of(["u"] * 4, list("abca"), kinds=["wish", "purchase", "purchase", "purchase"])
+    split = Fixed.model_validate({"labels": ["train", "train", "test", "test"]}).apply(data)
+    assert Exam.of(split).queries.exclude.tolist() == [0, 1]
+    exam = Exam.of(split.foreseeing("purchase"))
+    assert exam.queries.exclude.tolist() == [1]
+    assert exam.queries.items.tolist() == [0, 1]
+    assert exam.targets.items.tolist() == [0, 2]

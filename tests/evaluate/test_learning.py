@@ -23,6 +23,7 @@ from endcap.recommend.artefacts import current, listing, promote, publish, train
 from endcap.recommend.recipe import HOME, Recipe, load_recipe
 from endcap.recommend.training import train
 from endcap.schema.errors import DataError
+from endcap.schema.settings import Settings
 
 FAST = {
     "popular": Entrant("popular", {"count": ("users", "events")}),
@@ -55,7 +56,7 @@ def chosen(data: Dataset) -> Chosen:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, keep_seen: FAST)
+    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda *asked, **how: FAST)
 
 
 @pytest.fixture
@@ -102,6 +103,22 @@ def test_groceries_may_come_again(data: Dataset) -> None:
     assert [level.name for level in recipe.placements["similar"].levels] == ["popular"]
 
 
+def test_the_kind_to_foresee_is_a_setting(data: Dataset, tmp_path: Path) -> None:
+    kinds = np.where(np.arange(data.interactions.num_rows) % 3, "wish", "purchase")
+    several = Dataset.of(
+        data.users.ids(data.column("user")),
+        data.items.ids(data.column("item")),
+        times=data.column("time"),
+        kinds=kinds.tolist(),
+    )
+    settings = Settings.model_validate({"prepare": {"target": "wish"}})
+    found = learn(several, tmp_path, settings=settings, budget_s=20)
+    assert found.chosen is not None
+    assert "behaviours" in found.chosen.choices
+    assert found.chosen.trial.exam.split.protocol.endswith("target wish")
+    assert found.artefact.recipe.placements[HOME].hide.kinds == ("wish", "dismiss")
+
+
 def weak() -> Recipe:
     level = {"name": "personal", "weights": {"popular": 1.0}}
     return Recipe.parse(
@@ -136,7 +153,7 @@ def test_a_better_champion_is_kept_and_fitted_anew(
 ) -> None:
     first = learn(data, tmp_path)
     poor = {"popular": Entrant("popular")}
-    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, keep_seen: poor)
+    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda *asked, **how: poor)
     second = learn(data, tmp_path)
     assert not second.contest.won
     assert second.contest.interval.high < 0

@@ -213,6 +213,41 @@ def test_every_rule_keeps_the_parts_apart(drawn: list[Row], rule: Rule, exclude_
     assert len(pairs) == len(targets.items)
 
 
+def several_kinds() -> Dataset:
+    """Ann collected w and bought x; then she buys w and collects z. Bob never buys again."""
+    return Dataset.of(
+        ["ann", "ann", "ann", "ann", "ann", "bob", "bob"],
+        ["w", "x", "w", "x", "z", "w", "y"],
+        kinds=["wish", "purchase", "purchase", "purchase", "wish", "purchase", "wish"],
+    )
+
+
+def test_one_kind_can_be_foreseen_and_what_was_only_collected_may_be_bought() -> None:
+    data = several_kinds()
+    labels = ["train", "train", "test", "test", "test", "train", "test"]
+    split = Fixed.model_validate({"labels": labels}).apply(data)
+    anything = split.targets()
+    assert data.items.ids(anything.items) == ["z", "y"]
+    bought = split.foreseeing("purchase")
+    assert data.users.ids(bought.users) == ["ann"]
+    assert data.items.ids(bought.targets().items) == ["w"]
+    assert data.items.ids(bought.targets(exclude_seen=False).items) == ["w", "x"]
+    assert bought.history is split.history
+    assert bought.protocol.endswith(", target purchase")
+    with pytest.raises(DataError, match="No event of kind 'purchas'") as caught:
+        split.foreseeing("purchas")
+    assert "purchase" in caught.value.hint
+
+
+def test_the_validation_of_one_kind_foresees_the_same_kind() -> None:
+    data = several_kinds()
+    labels = ["train", "train", "valid", "test", "valid", "train", "valid"]
+    split = Fixed.model_validate({"labels": labels}).apply(data).foreseeing("purchase")
+    inner = split.validation()
+    assert inner.target == "purchase"
+    assert data.items.ids(inner.held.column("item")) == ["w"]
+
+
 def _pairs(data: Dataset) -> set[tuple[int, int]]:
     columns = (data.column("user").tolist(), data.column("item").tolist())
     return set(zip(*columns, strict=True))

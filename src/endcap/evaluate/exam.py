@@ -24,7 +24,8 @@ class Exam:
     split
         Where it all comes from.
     queries
-        n queries; what each user has is excluded when `exclude_seen`.
+        n queries; what each user has (of the target kind, where the split has one) is excluded
+        when `exclude_seen`.
     targets
         The distinct right answers of each, at least one.
     exclude_seen
@@ -120,7 +121,7 @@ class Exam:
             queries = replace(queries, users=np.full(len(asked), -1, np.int32))
         queries = replace(queries, now=split.now[asked])
         if exclude_seen:
-            queries = queries.excluding_history()
+            queries = queries.excluding(Queries.of_users(split.seen, split.users[asked]))
         return cls(split, queries, _take(targets, asked), exclude_seen, dropped, seed)
 
 

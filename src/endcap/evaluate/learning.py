@@ -131,12 +131,13 @@ def learn(
         pass  # told now that another trains, not after the search
     chosen, reason = None, ""
     try:
-        trial = Trial.of(validation(data), exclude_seen=not keep_seen, seed=seed)
+        target = settings.prepare.target if settings else ""
+        trial = Trial.of(validation(data, target), exclude_seen=not keep_seen, seed=seed)
         if trial.exam.warm.sum() < ENOUGH:
             raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
         profile = Profile.of(trial.exam.split.train)
         chosen = choose(
-            line_up(profile, keep_seen=keep_seen),
+            line_up(profile, keep_seen=keep_seen, target=target or None),
             trial,
             budget_s=budget_s,
             clock=clock,
@@ -163,8 +164,8 @@ def _wired(chosen: Chosen | None, folder: Path) -> tuple[Recipe, Contest | None]
     return recipe_of(chosen), match
 
 
-def validation(data: Dataset) -> Split:
-    """Cut off what is to be foreseen.
+def validation(data: Dataset, target: str = "") -> Split:
+    """Cut off what is to be foreseen, of one kind of event where `target` names one.
 
     Raises
     ------
@@ -173,7 +174,8 @@ def validation(data: Dataset) -> Split:
     """
     times = data.column("time")
     long = len(times) and times.max() - times.min() >= 4 * DAYS * DAY_US
-    return (Temporal(days=DAYS) if long else Temporal(fraction=SHARE)).apply(data)
+    split = (Temporal(days=DAYS) if long else Temporal(fraction=SHARE)).apply(data)
+    return split.foreseeing(target) if target else split
 
 
 def _serving(folder: Path) -> Recipe | None:

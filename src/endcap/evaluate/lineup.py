@@ -51,6 +51,8 @@ class Profile:
         Share of the items with a title, and with a category, a brand or a price.
     repeated
         Share of the interactions that repeat an earlier one of the same user and item.
+    kinds
+        The kinds of event that make up a hundredth of the interactions or more.
     """
 
     users: int
@@ -61,6 +63,7 @@ class Profile:
     titled: float
     labelled: float
     repeated: float
+    kinds: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Dataset, *, ordered: bool = True, clocked: bool = True) -> "Profile":
@@ -77,9 +80,12 @@ class Profile:
             titled=1 - table["title"].null_count / rows,
             labelled=float(np.logical_or.reduce(known).sum()) / rows,
             repeated=1 - data.matrix(None).nnz / max(1, n),
+            kinds=frozenset(k for k in data.kind_names if data.of_kind(k).mean() >= USUAL),
         )
 
 
+USUAL: Final = 0.01
+"""A kind of event with a smaller share of the interactions says too little to be heard apart."""
 SPOKEN: Final = 0.2
 """A catalogue that says something of a smaller share of its items feeds no content model."""
 REPEATED: Final = 0.1
@@ -88,7 +94,7 @@ LARGE: Final = 15_000
 """Above so many items a filter of the spectrum stands in for EASE, whose cost is cubic."""
 SOURCES: Final = 100
 """There SLIT explains each item by so many others."""
-ANSWER_ONLY: Final = frozenset({"decay_events"})
+ANSWER_ONLY: Final = frozenset({"decay_events", "share", "itself"})
 """Settings that change how a model answers, not what it learns: no new fit is needed."""
 
 LONG: Final = 100
@@ -151,6 +157,17 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "user_norm": (0.0, 0.5),
         },
         cubic_s=30.0,
+    ),
+    "behaviours": Entrant(
+        "behaviours",
+        {
+            "itself": (0.05, 0.1, 0.02, 0.2, 0.0),
+            "share": (0.4, 0.2, 1.0),
+            "decay_events": (100.0, 0.0, 10.0),
+            "l2": (100.0, 300.0),
+            "other_l2": (60.0, 200.0),
+        },
+        cubic_s=75.0,
     ),
     "vmis-knn": Entrant(
         "vmis-knn",
@@ -215,13 +232,17 @@ ENTRANTS: Final[dict[str, Entrant]] = {
 """Everybody, cheap ones first, so that a short budget leaves something to blend."""
 
 
-def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
+def line_up(
+    profile: Profile, *, keep_seen: bool = False, target: str | None = None
+) -> dict[str, Entrant]:
     """Return who can take part on such data, cheap ones first.
 
     Parameters
     ----------
     keep_seen
         Whether lists may repeat what a shopper has; else a model of repeats has nothing to say.
+    target
+        The kind of event to foresee, where it is one.
     """
     able = {
         "trending": profile.clocked,
@@ -230,10 +251,13 @@ def line_up(profile: Profile, *, keep_seen: bool = False) -> dict[str, Entrant]:
         "slit": profile.ordered,
         "spectral": profile.items > LARGE,
         "repeat": keep_seen and profile.clocked,
+        "behaviours": target in profile.kinds and len(profile.kinds) > 1,
         "content-words": profile.titled >= SPOKEN,
         "content-attributes": profile.labelled >= SPOKEN,
     }
     found = {name: entrant for name, entrant in ENTRANTS.items() if able.get(name, True)}
+    if "behaviours" in found:
+        found["behaviours"] = replace(found["behaviours"], fixed={"target": target})
     if "transitions" in found and profile.interactions > LONG * profile.users:
         found["transitions"] = replace(found["transitions"], fixed={"second_step": 0.0})
     if "slit" in found and profile.items > LARGE:

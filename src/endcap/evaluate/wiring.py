@@ -36,7 +36,8 @@ def recipe_of(chosen: Chosen) -> Recipe:
     ]
     moment = chosen.moment.weights if chosen.moment else {}
     session, context = (_moment(evidence, moment) for evidence in ("session", "context"))
-    seen = ("purchase", "dismiss") if chosen.trial.exam.exclude_seen else ("dismiss",)
+    exam = chosen.trial.exam
+    seen = (exam.split.target or "purchase", "dismiss") if exam.exclude_seen else ("dismiss",)
     return Recipe(
         name=NAME,
         description=f"Chosen on validation: {chosen.trial.exam.split.protocol}.",

@@ -56,7 +56,7 @@ class Queries:
     exclude: npt.NDArray[np.int32]
     allowed: npt.NDArray[np.int32] | None = field(default=None)
     kinds: npt.NDArray[np.int8] | None = field(default=None)
-    kind_names: tuple[str, ...] = ("purchase",)
+    kind_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.users)
@@ -101,8 +101,9 @@ class Queries:
 
     def of_kind(self, table: Mapping[str, float]) -> npt.NDArray[np.float32]:
         """Return float32 (h,): what `table` holds for the kind of each event, 0 by default."""
-        values = np.array([table.get(name, 0.0) for name in self.kind_names], np.float32)
-        return values[np.zeros(len(self.items), np.int8) if self.kinds is None else self.kinds]
+        if self.kinds is None:
+            return np.full(len(self.items), table.get("purchase", 0.0), np.float32)
+        return np.array([table.get(name, 0.0) for name in self.kind_names], np.float32)[self.kinds]
 
     def without_exclusions(self) -> "Queries":
         """Return the same queries with nothing excluded."""
@@ -112,10 +113,14 @@ class Queries:
 
     def excluding_history(self) -> "Queries":
         """Return the same queries with each history's own items excluded as well."""
+        return self.excluding(self)
+
+    def excluding(self, histories: "Queries") -> "Queries":
+        """Return the same queries with the items of as many other histories excluded as well."""
         owner = np.concatenate(
-            (np.repeat(np.arange(len(self)), np.diff(self.exclude_indptr)), self.query_of)
+            (np.repeat(np.arange(len(self)), np.diff(self.exclude_indptr)), histories.query_of)
         )
-        items = np.concatenate((self.exclude, self.items))
+        items = np.concatenate((self.exclude, histories.items))
         order = np.argsort(owner, kind="stable")
         counts = np.bincount(owner, minlength=len(self))
         return replace(

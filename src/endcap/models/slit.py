@@ -53,6 +53,7 @@ class SLIT(HistorySpec):
         ConfigError
             When more than `max_items` items were taken and `sources` is 0.
         """
+        data = self.heard(data)
         taken = np.bincount(data.column("item"), minlength=len(data.items))
         rows = np.flatnonzero(taken).astype(np.int32)
         if len(rows) > self.max_items and not self.sources:

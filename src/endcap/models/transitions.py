@@ -35,6 +35,7 @@ class Transitions(HistorySpec):
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
         """Count; `rng` is not used."""
+        data = self.heard(data)
         counts = np.bincount(data.column("item"), minlength=len(data.items))
         rows = np.flatnonzero(counts).astype(np.int32)
         last, future = (side[:, rows] for side in windows(data, 0.1, self.reach))

@@ -25,8 +25,16 @@ class HistorySpec(Spec):
     decay_events: float = pydantic.Field(default=0.0, ge=0)
     """When answering, an event counts 1/e after this many newer ones; 0 never fades."""
 
+    kinds: tuple[str, ...] = ()
+    """The kinds of event that are heard, in training and in answering; none named hears all."""
+
+    def heard(self, data: Dataset) -> Dataset:
+        """Return only the events that this model hears."""
+        return data.where(data.of_kind(*self.kinds)) if self.kinds else data
+
     def train_matrix(self, data: Dataset) -> sparse.csr_array:
         """Return users x items, float32, as this model sees the interactions."""
+        data = self.heard(data)
         matrix = data.matrix(None if self.confidence == "binary" else "weight")
         if self.confidence == "log":
             matrix.data = np.log1p(matrix.data)
@@ -41,12 +49,17 @@ class HistorySpec(Spec):
         """
         known = queries.items >= 0
         parts = np.where(known, np.maximum(queries.weights, 0), 0).astype(np.float64)
+        heard = np.ones(len(parts))
+        if self.kinds:
+            heard[:] = queries.of_kind(dict.fromkeys(self.kinds, 1.0))
+        parts *= heard
         key = queries.query_of * (int(queries.items.max(initial=0)) + 1) + queries.items
         _, place = np.unique(key, return_inverse=True)
         total = np.bincount(place, parts)
         value = {"binary": np.sign, "weight": np.positive, "log": np.log1p}[self.confidence](total)
         if self.decay_events:
-            age = queries.indptr[1:][queries.query_of] - 1 - np.arange(len(parts))
+            older = np.concatenate(([0], np.cumsum(heard)))
+            age = older[queries.indptr[1:]][queries.query_of] - older[1:]
             newest = np.full(len(total), np.inf)
             np.minimum.at(newest, place, age)
             value = value * np.exp(-newest / self.decay_events)

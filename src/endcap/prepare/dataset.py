@@ -141,6 +141,11 @@ class Dataset:
         column = self.interactions["kind"].unify_dictionaries().combine_chunks()
         return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
+    def of_kind(self, *kinds: str) -> npt.NDArray[np.bool_]:
+        """Return bool (interactions,): which are of these kinds."""
+        codes = [code for code, name in enumerate(self.kind_names) if name in kinds]
+        return np.isin(self.sequences().kinds, codes)
+
     def where(self, mask: npt.NDArray[np.bool_]) -> "Dataset":
         """Return only the interactions where `mask` is true; vocabularies stay as they are."""
         kept = self.interactions.filter(pa.array(mask))

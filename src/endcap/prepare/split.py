@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -57,6 +58,8 @@ class Split:
         The rule in one sentence, for reports.
     strangers
         Whether the users are unknown to the model (their rows are not in `train`).
+    target
+        The only kind of event that is to be foreseen; None takes every kind.
 
     Stability: caller.
     """
@@ -69,6 +72,40 @@ class Split:
     rule: "Rule"
     protocol: str
     strangers: bool = False
+    target: str | None = None
+
+    def foreseeing(self, kind: str) -> "Split":
+        """Return the split that asks for events of one kind alone; the history keeps all kinds.
+
+        What a user has is then what they have of that kind: an item that they only looked at or
+        collected may still be bought, and stays among the targets.
+
+        Raises
+        ------
+        DataError
+            When no such event is held out; the nearest kind is named.
+        """
+        mask = self.held.of_kind(kind)
+        if not mask.any():
+            hint = nearest(kind, self.held.kind_names)
+            raise DataError(f"No event of kind {kind!r} is there to foresee.", hint=hint)
+        held = self.held.where(mask)
+        kept = np.isin(self.users, held.column("user"))
+        return replace(
+            self,
+            held=held,
+            users=self.users[kept],
+            now=self.now[kept],
+            protocol=f"{self.protocol}, target {kind}",
+            target=kind,
+        )
+
+    @cached_property
+    def seen(self) -> Dataset:
+        """What users have already: their history, of the target kind where there is one."""
+        if self.target is None:
+            return self.history
+        return self.history.where(self.history.of_kind(self.target))
 
     def targets(self, *, exclude_seen: bool = True) -> Targets:
         """Return the distinct held-out items of each of `users`, by row.
@@ -76,13 +113,13 @@ class Split:
         Parameters
         ----------
         exclude_seen
-            Leave out items of the user's own history: a list that never repeats can never hit
+            Leave out items that the user has `seen`: a list that never repeats can never hit
             them. A user whose targets were all repeats keeps an empty row.
         """
         width = self.held.shape[1]
         wanted = np.unique(_keys(self.held, width))
         if exclude_seen:
-            wanted = np.setdiff1d(wanted, _keys(self.history, width), assume_unique=False)
+            wanted = np.setdiff1d(wanted, _keys(self.seen, width), assume_unique=False)
         counts = np.bincount(
             np.searchsorted(self.users, wanted // width), minlength=len(self.users)
         )
@@ -93,7 +130,8 @@ class Split:
 
     def validation(self) -> "Split":
         """Cut `train` again in the same way, to choose settings without a look at `held`."""
-        return self.rule.inner(self)
+        inner = self.rule.inner(self)
+        return inner if self.target is None else inner.foreseeing(self.target)
 
 
 class Rule(Strict, ABC):

@@ -45,6 +45,8 @@ class PrepareSettings(Strict):
 
     half_life_days: float = pydantic.Field(default=60.0, gt=0)
     """An interaction counts half after this time."""
+    target: str = ""
+    """The kind of event that training is to foresee (``purchase``); empty is every kind."""
     session_gap_minutes: float = pydantic.Field(default=30.0, gt=0)
     """A shopper who is silent for longer starts a new session."""
     user_core: int = pydantic.Field(default=1, ge=1)
@@ -100,6 +102,8 @@ class ServeSettings(Strict):
     port: int = pydantic.Field(default=8787, ge=0, le=65535)
     max_body_bytes: int = pydantic.Field(default=1 << 20, ge=1024)
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
+    origins: tuple[str, ...] = ()
+    """Web pages that may call it from a browser (``https://shop.example``), exactly so written."""
 
 
 class LiveSettings(Strict):

@@ -131,13 +131,12 @@ def learn(
         pass  # told now that another trains, not after the search
     chosen, reason = None, ""
     try:
-        target = settings.prepare.target if settings else ""
-        trial = Trial.of(validation(data, target), exclude_seen=not keep_seen, seed=seed)
+        trial = Trial.of(validation(data, settings), exclude_seen=not keep_seen, seed=seed)
         if trial.exam.warm.sum() < ENOUGH:
             raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
         profile = Profile.of(trial.exam.split.train)
         chosen = choose(
-            line_up(profile, keep_seen=keep_seen, target=target or None),
+            line_up(profile, keep_seen=keep_seen, target=trial.exam.split.target),
             trial,
             budget_s=budget_s,
             clock=clock,
@@ -164,8 +163,8 @@ def _wired(chosen: Chosen | None, folder: Path) -> tuple[Recipe, Contest | None]
     return recipe_of(chosen), match
 
 
-def validation(data: Dataset, target: str = "") -> Split:
-    """Cut off what is to be foreseen, of one kind of event where `target` names one.
+def validation(data: Dataset, settings: Settings | None = None) -> Split:
+    """Cut off what is to be foreseen: events of the kind that `settings` name, else of any.
 
     Raises
     ------
@@ -175,6 +174,7 @@ def validation(data: Dataset, target: str = "") -> Split:
     times = data.column("time")
     long = len(times) and times.max() - times.min() >= 4 * DAYS * DAY_US
     split = (Temporal(days=DAYS) if long else Temporal(fraction=SHARE)).apply(data)
+    target = settings.prepare.target if settings else ""
     return split.foreseeing(target) if target else split
 
 

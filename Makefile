@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ROUNDS ?= 50
+SECONDS ?= 300
 
-.PHONY: demo test lint format bench bench-peers torture docs system clean
+.PHONY: demo test lint format bench bench-peers torture fuzz docs system clean
 
 demo: .venv/core  ## the shop in the box, from its events to a served page (ONCE=1: do not serve)
 	$(BIN)/endcap demo $(if $(ONCE),--once)
@@ -31,6 +32,10 @@ bench-peers: .venv/dev  ## other libraries, in their own environment, to compare
 
 torture: .venv/dev system  ## faults on real file systems, the long form (ROUNDS=50)
 	ENDCAP_TORTURE_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m torture --timeout 3600 $(ARGS)
+
+fuzz: .venv/dev  ## random texts against the filter language (SECONDS=300)
+	$(PIP) atheris==3.0.0
+	$(BIN)/python scripts/fuzz_filters.py -max_total_time=$(SECONDS)
 
 docs: .venv/dev  ## run every code block of the documentation and check its links
 	$(BIN)/python -m pytest -q tests/docs

@@ -96,9 +96,15 @@ def value_of(problem: Problem, order: Order) -> float:
     return float(kernels.value(order, _worth(problem)))
 
 
+def greedy(problem: Problem) -> Order:
+    """Return the first attempt: -1 from the position where no candidate keeps the rules."""
+    order: Order = kernels.greedy(_worth(problem), _limits(problem))
+    return order
+
+
 def _solve(problem: Problem) -> tuple[Problem, Order]:
     """Return the problem as it was solved (bounds relaxed where need be), and its slate."""
-    order = kernels.greedy(_worth(problem), _limits(problem))
+    order = greedy(problem)
     if not problem.holds(order):
         found = exact.best_of(problem)
         if found is None:

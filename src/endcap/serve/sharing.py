@@ -42,6 +42,8 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         Events as an Arrow record batch of schema `EVENTS`.
     columns
         Fingerprint of that schema, which another version may not share.
+    repeats
+        Whether some of them were in the log before.
     sender
         The replica.
     """
@@ -50,6 +52,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     ids: tuple[str, ...] = ()
     rows: bytes = b""
     columns: str = ""
+    repeats: bool = False
     sender: str = ""
 
 
@@ -140,13 +143,22 @@ class SharedState(LiveState):
 
     def history(self, actor: str) -> History:
         """See `LiveState.history`; up to the last event acknowledged by any replica."""
-        return self._histories.of(self.resolve(actor), again=not self._catch_up())
+        shared = self._catch_up()
+        return self._histories.of(self.resolve(actor), again=not shared)
 
     def events_stored(self, events: pa.Table, receipt: Receipt) -> None:
         """See `LiveState.events_stored`; returns when the other replicas can know."""
         super().events_stored(events, receipt)
         if events.num_rows:
-            self._tell(Change("events", rows=_packed(events), columns=_COLUMNS, sender=self._name))
+            self._tell(
+                Change(
+                    "events",
+                    rows=_packed(events),
+                    columns=_COLUMNS,
+                    repeats=receipt.duplicate > 0,
+                    sender=self._name,
+                )
+            )
 
     def items_stored(self, items: pa.Table) -> None:
         """See `LiveState.items_stored`; two replicas may change one item at the same moment."""
@@ -198,7 +210,7 @@ class SharedState(LiveState):
     def _apply(self, change: Change) -> None:
         match change.kind:
             case "events" if change.columns == _COLUMNS:
-                self.events_elsewhere(_unpacked(change.rows))
+                self.events_elsewhere(_unpacked(change.rows), repeats=change.repeats)
             case "items":
                 self.items_changed(change.ids)
             case "alias":

@@ -161,8 +161,8 @@ class LiveState:
             self._count(events)
         self._touch()
 
-    def events_elsewhere(self, events: pa.Table) -> None:
-        """Follow rows of schema `EVENTS` that another replica stored.
+    def events_elsewhere(self, events: pa.Table, *, repeats: bool) -> None:
+        """Follow rows of schema `EVENTS` that another replica stored, `repeats` among them or not.
 
         What is kept may hold them already, so the histories they touch are read again.
         """
@@ -170,7 +170,8 @@ class LiveState:
         with self._people:
             for user, visitor in set(people):
                 self._histories.forget(self.resolve(actor(user, visitor) or ""))
-        self._count(events)
+        if not repeats:
+            self._count(events)
         self._touch()
 
     def warm(self, end: threading.Event, days: float = WARM_DAYS) -> None:

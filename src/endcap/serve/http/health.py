@@ -49,6 +49,7 @@ def _checks(runtime: Runtime) -> dict[str, CheckResult]:
     return {
         "serving": CheckResult(not runtime.draining, "draining" if runtime.draining else ""),
         "store": _store(runtime),
+        "replicas": CheckResult(*runtime.live.sharing),
         "artefact": CheckResult(
             bool(recommender.artefact) and not recommender.trouble,
             recommender.trouble or recommender.artefact or "none; the catalogue alone answers",

@@ -1,0 +1,108 @@
+"""Promises 15 and 16: two servers on one PostgreSQL and one Redis, which come and go."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from http_shop import ShopProcess
+
+from endcap.events.opening import open_store
+from endcap.schema.settings import StoreSettings
+from endcap.testing.servers import PostgresServer, RedisServer, until
+from real_servers import needs_postgres, needs_redis
+
+pytestmark = [needs_postgres, needs_redis, pytest.mark.slow]
+PAIRS = 40
+SHOPPERS = 4
+
+
+class Shop:
+    """Two servers, what they stand on, and what they acknowledged."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "redis").mkdir()
+        self.postgres = PostgresServer()
+        self.redis = RedisServer(folder / "redis")
+        self.url = self.postgres.new_database()
+        settings = {"ENDCAP_STORE__URL": self.url, "ENDCAP_LIVE__URL": self.redis.url}
+        self.servers = [ShopProcess(folder / f"shop{n}", env=settings) for n in range(2)]
+        self.clients = [server.client() for server in self.servers]
+        self.acknowledged: set[str] = set()
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        for server in self.servers:
+            assert server.stop() == 0, server.said()
+        self.redis.stop()
+        self.postgres.remove()
+
+    def post(self, at: int, who: str, number: int) -> httpx.Response:
+        name = f"{who}-{number}"
+        body = {"event_id": name, "kind": "view", "user_id": who, "item_id": f"i{number}"}
+        answer = self.clients[at].post("/v1/events", json=body)
+        if answer.status_code == 202:
+            self.acknowledged.add(name)
+        return answer
+
+    def seen(self, at: int, who: str) -> set[str]:
+        answer = self.clients[at].get(f"/v1/users/{who}/history?limit=1000")
+        return {event["item_id"] for event in answer.json()["events"]}
+
+    def slates(self) -> list[httpx.Response]:
+        return [client.get("/v1/recommendations?user_id=a&k=3") for client in self.clients]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    running = Shop(tmp_path)
+    yield running
+    running.close()
+
+
+def missed(shop: Shop, who: str, first: int) -> int:
+    """Post at one server and ask the other, turn by turn; return how many answers missed it."""
+    count = 0
+    for number in range(first, first + PAIRS):
+        assert shop.post(number % 2, who, number).status_code == 202
+        count += f"i{number}" not in shop.seen(1 - number % 2, who)
+    return count
+
+
+def test_replicas_share_and_outlive_redis_and_postgresql(shop: Shop) -> None:
+    assert shop.clients[0].put("/v1/items", json={"items": [{"item_id": "new"}]}).json()["stored"]
+    until(lambda: [a.json()["items"] != [] for a in shop.slates()] == [True, True])
+
+    def all_missed(first: int) -> int:
+        with ThreadPoolExecutor(SHOPPERS) as pool:
+            return sum(pool.map(lambda who: missed(shop, who, first), "abcd"))
+
+    assert all_missed(0) == 0
+    shop.redis.signal(signal.SIGSTOP)
+    try:
+        assert all_missed(PAIRS) == 0
+        assert {answer.status_code for answer in shop.slates()} == {200}
+    finally:
+        shop.redis.signal(signal.SIGCONT)
+
+    shop.postgres.stop("immediate")
+    try:
+        refused = [shop.post(n % 2, "a", 1000 + n) for n in range(6)]
+        assert {answer.status_code for answer in refused} == {503}
+        assert all(answer.headers["retry-after"] for answer in refused)
+        assert {answer.status_code for answer in shop.slates()} == {200}
+        assert [c.get("/readyz").status_code for c in shop.clients] == [503, 503]
+    finally:
+        shop.postgres.start()
+    until(lambda: [c.get("/readyz").status_code for c in shop.clients] == [200, 200], seconds=5)
+    until(lambda: all(shop.post(n, "a", 2000 + n).status_code == 202 for n in range(2)), seconds=5)
+    assert missed(shop, "a", 3000) == 0
+
+    store = open_store(StoreSettings(url=shop.url))
+    stored = [i for batch in store.log.scan(kinds=["view"]) for i in batch["event_id"].to_pylist()]
+    store.close()
+    assert shop.acknowledged <= set(stored)
+    assert len(stored) == len(set(stored))

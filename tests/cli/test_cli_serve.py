@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from endcap.cli import app as cli
+from endcap.serve.keys import KeyRing
 
 ENDCAP = str(Path(sys.prefix) / "bin" / "endcap")
 
@@ -38,12 +39,23 @@ def test_an_impossible_address_is_named(
     assert host in capsys.readouterr().err
 
 
+def test_it_does_not_listen_to_others_without_keys(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert cli.run(["serve", "--folder", str(tmp_path), "--host", "0.0.0.0", "--port", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "there are no keys" in told
+    assert f"endcap keys create --folder {tmp_path}" in told
+
+
 @pytest.mark.parametrize(
     ("host", "stop", "code"), [("127.0.0.1", signal.SIGINT, 130), ("0.0.0.0", signal.SIGTERM, 0)]
 )
-def test_it_says_where_it_is_and_warns_when_others_can_reach_it(
+def test_it_says_where_it_is_and_warns_while_it_is_open(
     tmp_path: Path, host: str, stop: int, code: int
 ) -> None:
+    if host == "0.0.0.0":
+        KeyRing(tmp_path).create("secret")
     command = [ENDCAP, "serve", "--folder", str(tmp_path), "--host", host, "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -56,4 +68,4 @@ def test_it_says_where_it_is_and_warns_when_others_can_reach_it(
         out, err = server.communicate(timeout=60)
     assert server.returncode == code, err
     assert out == ""
-    assert ("no keys" in err) is (host == "0.0.0.0")
+    assert ("no keys" in err) is (host == "127.0.0.1")

@@ -26,6 +26,7 @@ VERBS: Final[dict[str, str]] = {
     "preview": "Show what rules would change and cost, before they go live.",
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
+    "keys": "Make, list and revoke the keys of the HTTP API.",
     "config": "Show the settings in force and where each comes from.",
 }
 """Every verb, in the order of the journey. The verb ``x`` lives in the module ``cli/x_.py``."""

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from endcap.schema.errors import ConfigError
 from endcap.schema.settings import load_settings
 from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server, address, listen
+from endcap.serve.keys import KeyRing
 from endcap.serve.logs import configure_logs
 
 app = typer.Typer(add_completion=False)
@@ -22,8 +24,8 @@ Endcap is at {url}   (console: {url}/ · document: {url}/openapi.json · Ctrl-C 
        -d '{{"kind": "view", "visitor_id": "me", "item_id": "22423"}}'
 """
 OPEN = """\
-Warning: {host} can be reached from other machines, and there are no keys yet: whoever reaches it
-can read and write everything. Put a proxy with authentication before it, or use 127.0.0.1.
+Warning: there are no keys yet, so every program on this machine can read and write everything.
+Make one with: endcap keys create
 """
 
 
@@ -47,10 +49,16 @@ def serve(
     flags = {"store.folder": folder, "serve.host": host, "serve.port": port}
     settings, _ = load_settings(file, flags=flags)
     configure_logs(as_json=not sys.stderr.isatty())
+    keyless = not KeyRing(settings.store.folder).all()
+    if keyless and not _is_loopback(settings.serve.host):
+        raise ConfigError(
+            f"{settings.serve.host} can be reached from other machines, and there are no keys.",
+            hint=f"Make one: endcap keys create --folder {settings.store.folder}",
+        )
     with listen(settings.serve.host, settings.serve.port) as bound:
         server = Server(create_app(settings), drain_seconds=settings.serve.drain_seconds)
-        if not _is_loopback(settings.serve.host):
-            typer.echo(OPEN.format(host=settings.serve.host), err=True)
+        if keyless:
+            typer.echo(OPEN, err=True)
         typer.echo(address(bound))
         if sys.stderr.isatty():
             typer.echo(TRY.format(url=address(bound)), err=True)

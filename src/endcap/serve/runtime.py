@@ -16,6 +16,7 @@ from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
+from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
 from endcap.serve.sharing import open_live_state
 from endcap.serve.state import utc_now
@@ -38,6 +39,8 @@ class Runtime:
         The state of the world in memory, ahead of no acknowledged event.
     recommender
         The holder; take ``recommender.current`` once for a request.
+    keys
+        Who may talk to it.
     running
         Idempotency keys of the writes being worked on, with the hash of each request.
     draining
@@ -51,6 +54,7 @@ class Runtime:
         self.store = store
         self.metrics = Metrics()
         self.draining = False
+        self.keys = KeyRing(settings.store.folder)
         self.running: dict[str, str] = {}
         self.kinds = {
             **{name: kind.weight for name, kind in KINDS.items()},

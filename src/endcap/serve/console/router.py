@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from time import perf_counter
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -19,6 +18,7 @@ from endcap.serve.console import assets
 from endcap.serve.console.backend import SOURCE, Backend
 from endcap.serve.console.changes import Happening, Memory, compare
 from endcap.serve.console.directory import Directory
+from endcap.serve.console.forms import FormError, read_form
 from endcap.serve.console.guard import HEADERS, own_post
 from endcap.serve.console.i18n import Words, choose
 from endcap.serve.console.links import link
@@ -26,15 +26,10 @@ from endcap.serve.console.lists import PER_PAGE, Shelves, newest, reasons
 from endcap.serve.console.render import page
 from endcap.serve.console.seat import Seat, Who, as_json, ask, finite, seat
 
-MAX_FORM_BYTES: Final = 16_384
 MAX_ID: Final = 512
 VISITS: Final = 12
 KINDS: Final = ("purchase", "view")
 FATES: Final = ("stored", "duplicate", "quarantined", "rejected")
-
-
-class FormError(ValueError):
-    """A form that cannot be understood; its text is a key of the messages."""
 
 
 class Console:
@@ -155,7 +150,7 @@ class Console:
         if not own_post(request):
             return self._trouble(request, 403, "error.foreign")
         try:
-            form = await _form(request)
+            form = await read_form(request)
             who, event = _event(form)
         except FormError as error:
             status = 413 if str(error) == "error.too_big" else 422
@@ -227,23 +222,6 @@ def _plain_item(row: Any) -> dict[str, Any]:
         "sold": row.sold,
         "availability": row.availability,
     }
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """Read a small urlencoded form; a field given twice, or too many bytes, is refused."""
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > MAX_FORM_BYTES:
-            raise FormError("error.too_big")
-    try:
-        pairs = parse_qsl(content.decode(), errors="strict", max_num_fields=16)
-    except ValueError as error:
-        raise FormError("error.request") from error
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise FormError("error.request")
-    return form
 
 
 def _event(form: dict[str, str]) -> tuple[Who, dict[str, Any]]:

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from endcap.schema.settings import Settings
 from endcap.schema.version import __version__
-from endcap.serve.console import Console, RuntimeBackend
+from endcap.serve.console import Console, RuntimeBackend, assets
+from endcap.serve.console.login import Login
+from endcap.serve.http.access import lock
 from endcap.serve.http.gate import Gate
 from endcap.serve.http.openapi import describe
 from endcap.serve.http.operations import OPERATIONS
@@ -35,12 +39,27 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.runtime = runtime
-    app.router.routes += [operation.route() for operation in OPERATIONS]
-    app.router.routes += Console(RuntimeBackend(runtime)).routes()
-    app.router.routes += tracker_routes()
+    app.router.routes += _routes(runtime)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.serve.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=3600,
+    )
     app.add_middleware(Gate, runtime=runtime)
     app.openapi = lambda: describe(app, OPERATIONS)  # type: ignore[method-assign]
     return app
+
+
+def _routes(runtime: Runtime) -> list[BaseRoute]:
+    open_to_all = [*Login(runtime.keys).routes(), *tracker_routes()]
+    pages = [
+        route if route.path.startswith(assets.URL) else lock(route, runtime, "secret", pages=True)
+        for route in Console(RuntimeBackend(runtime)).routes()
+    ]
+    return [*(operation.route(runtime) for operation in OPERATIONS), *open_to_all, *pages]
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from endcap.serve.http.access import SCHEMES, security
 from endcap.serve.http.calls import JSON
 from endcap.serve.http.operation import Operation
 from endcap.serve.http.problems import MEDIA_TYPE, Problem
@@ -18,6 +19,8 @@ MEANING: Final = {
     200: "Done.",
     202: "Stored: what is acknowledged is on disk.",
     400: "The body is no JSON.",
+    401: "A living key is needed.",
+    403: "This key may not do that.",
     404: "There is no such thing.",
     408: "The body came too slowly.",
     409: "A request with this Idempotency-Key is still running.",
@@ -54,7 +57,9 @@ def describe(app: FastAPI, operations: Sequence[Operation]) -> dict[str, Any]:
         path = re.sub(r":\w+}", "}", operation.path)
         described = _describe(operation, refs)
         document["paths"].setdefault(path, {})[operation.method.lower()] = described
-    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(schemas)
+    components["securitySchemes"] = SCHEMES
     return document
 
 
@@ -73,10 +78,14 @@ def _describe(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
+        "security": security(operation.access),
         "parameters": [*_path(operation), *_query(operation)] + [KEY] * operation.writes,
         "responses": {
             **{str(s): _answer(s, operation, refs[t]) for s, t in operation.answers.items()},
-            **{str(s): _problem(s, refs) for s in sorted({*operation.errors, *ALWAYS})},
+            **{
+                str(s): _problem(s, refs)
+                for s in sorted({*operation.errors, *ALWAYS, *_refusals(operation)})
+            },
         },
     }
     if operation.body:
@@ -126,6 +135,10 @@ def _given(schema: dict[str, Any]) -> dict[str, Any]:
         return schema
     rest = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
     return {**rest, **branches[0]}
+
+
+def _refusals(operation: Operation) -> tuple[int, ...]:
+    return {"anybody": (), "public": (401,), "secret": (401, 403)}[operation.access]
 
 
 def _answer(status: int, operation: Operation, ref: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from endcap.serve.http.access import Access, lock
 from endcap.serve.http.bodies import decode_body, decode_query, read_body
 from endcap.serve.http.calls import JSON, Call, Handler
 from endcap.serve.http.idempotency import once
@@ -47,6 +48,8 @@ class Operation:
 
     Attributes
     ----------
+    access
+        Whose key opens it.
     answers
         Type of the answer, by status.
     query, body
@@ -68,6 +71,7 @@ class Operation:
     tag: str
     summary: str
     handler: Handler
+    access: Access
     answers: Mapping[int, Any]
     query: type[msgspec.Struct] = Nothing
     body: Any = None
@@ -77,9 +81,10 @@ class Operation:
     media_type: str = JSON
     examples: Mapping[str, Any] = field(default_factory=dict)
 
-    def route(self) -> Route:
-        """Return the route that serves it."""
-        return Route(self.path, self._serve, methods=[self.method], name=self.name)
+    def route(self, runtime: Runtime) -> Route:
+        """Return the route that serves it, to whom it may."""
+        route = Route(self.path, self._serve, methods=[self.method], name=self.name)
+        return lock(route, runtime, self.access)
 
     async def _serve(self, request: Request) -> Response:
         runtime: Runtime = request.app.state.runtime

@@ -5,8 +5,9 @@ from dataclasses import replace
 from math import isfinite
 
 from endcap.recommend.sentences import Language, sentence
-from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.recommend.slate import Reason, Request, Slate, SlateItem
 from endcap.serve.http.calls import Answer, Call
+from endcap.serve.http.problems import ApiError
 from endcap.serve.http.shapes import Ask, ReasonOut, SimilarQuery, SlateItemOut, SlateOut
 from endcap.serve.impressions import Shown
 from endcap.serve.runtime import Runtime
@@ -32,6 +33,9 @@ async def get_similar(call: Call) -> Answer:
 
 
 async def _recommend(call: Call, ask: Ask) -> Answer:
+    if _is_stranger(call, ask) and "user." in ask.filter + ask.boost:
+        detail = "A public key may not ask what an account did."
+        raise ApiError(403, "key-too-weak", detail, hint="Ask with a secret key, from a server.")
     request = Request(
         user_id=ask.user_id,
         visitor_id=ask.visitor_id,
@@ -59,7 +63,27 @@ def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
     accepted = call.request.headers.get("accept-language", "")
     language = _language(accepted) if ask.lang == "auto" else ask.lang
+    if _is_stranger(call, ask):
+        slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
     return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
+
+
+def _is_stranger(call: Call, ask: Ask | SimilarQuery) -> bool:
+    """Return whether a browser's key asks about an account: anybody can write any user_id."""
+    return getattr(call.request.state, "key_kind", "") == "public" and ask.user_id is not None
+
+
+def _discreet(slate: Slate, told: set[str]) -> Slate:
+    """Leave out which past items speak for an item, but for those that the request named."""
+    items = [
+        replace(item, reasons=tuple(r if r.item_id in told else _vague(r) for r in item.reasons))
+        for item in slate.items
+    ]
+    return replace(slate, items=tuple(items))
+
+
+def _vague(reason: Reason) -> Reason:
+    return Reason(reason.kind, share=reason.share)
 
 
 def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:

@@ -67,6 +67,12 @@ class EventsIn(Struct, forbid_unknown_fields=True):
     sent_at: str | int | float | None = None
 
 
+class KeyQuery(Struct, forbid_unknown_fields=True):
+    """A public key, from a page that is being closed and can send no header."""
+
+    key: Annotated[str, Meta(description="pk_…; better in the header.", max_length=128)] = ""
+
+
 class ReceiptOut(Struct):
     """What became of each row: received = stored + duplicate + rejected + quarantined.
 

@@ -22,12 +22,13 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("--refit", action="store_true", help="fit on train and validation")
     args = parser.parse_args(argv)
     source = data.load(data.find(args.data, "beauty"))
-    rule = Fixed.model_validate({"labels": _labels(source), "refit": args.refit})
+    rule = Fixed.model_validate({"labels": labels_of(source), "refit": args.refit})
     test = rule.apply(source.data)
     return study.study(args, source, test, test.validation(), tuple(args.k or (10, 20)))
 
 
-def _labels(source: Folder) -> list[str]:
+def labels_of(source: Folder) -> list[str]:
+    """Return train, valid or test for each row: the source's own, else the last two are held."""
     if source.labels is not None and {"train", "valid", "test"} <= set(source.labels):
         return list(source.labels)
     return list(last_labels(source.data))

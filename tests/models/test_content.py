@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from endcap.features.descriptions import texts
 from endcap.features.text import fit_text
-from endcap.models.content import Content, texts
+from endcap.models.content import Content
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 

@@ -1,28 +1,24 @@
 """Content: items like the ones in the history, by what the catalogue says of them."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pydantic
 from scipy import sparse
 
+from endcap.features.descriptions import FIELDS, DescriptionSpec, Field, fit_descriptions
 from endcap.features.svd import svd
-from endcap.features.text import TextSpec, fit_text
+from endcap.features.text import TextSpec
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.queries import Queries
-from endcap.models.weighting import HistorySpec, idf, rows_of, scale_columns, scale_rows
+from endcap.models.weighting import HistorySpec
 from endcap.prepare.dataset import Dataset
-from endcap.prepare.vocabulary import Vocabulary
 from endcap.schema.progress import Progress, silent
 
 Array = npt.NDArray[np.float32]
-Field = Literal["title", "brand", "categories", "description"]
-FIELDS: tuple[Field, ...] = ("title", "brand", "description", "categories")
 
 
 class Content(HistorySpec):
@@ -51,9 +47,8 @@ class Content(HistorySpec):
         """Read the catalogue; who took what does not matter here."""
         table = data.item_table
         progress(0, 2, "text")
-        read = texts(table, self.fields)
-        words = fit_text(read, self.text).transform(read)
-        blocks = _shared([words, _label_vectors(table)], [self.text_share, 1 - self.text_share])
+        described = DescriptionSpec(text_share=self.text_share, fields=self.fields, text=self.text)
+        blocks = fit_descriptions(table, described).transform(table)
         progress(1, 2, "vectors")
         vectors: Array | sparse.csr_array = blocks
         if self.dimensions:
@@ -116,57 +111,6 @@ class ContentModel(Model):
         weights = np.where(described, weights, np.float32(0))
         total = np.bincount(queries.query_of, weights, len(queries))
         return np.asarray(weights / np.where(total > 0, total, 1)[queries.query_of], np.float32)
-
-
-def texts(table: pa.Table, fields: Sequence[Field] = FIELDS) -> list[str]:
-    """Return one text for each item: what is known of it in `fields`, in their order."""
-    columns = [
-        [" ".join(c for c in found or () if c) for found in table[name].to_pylist()]
-        if name == "categories"
-        else table[name].to_pylist()
-        for name in fields
-    ]
-    return [" ".join(filter(None, row)) for row in zip(*columns, strict=True)]
-
-
-def _label_vectors(table: pa.Table) -> sparse.csr_array:
-    """Return rows of length 1 over categories (each parent too), brands and price classes."""
-    labels = [list(row) for row in _labels(table)]
-    words = Vocabulary([label for row in labels for label in row])
-    indptr = np.concatenate(([0], np.cumsum([len(row) for row in labels]))).astype(np.int64)
-    indices = words.rows([label for row in labels for label in row])
-    counts = sparse.csr_array(
-        (np.ones(len(indices), np.float32), indices, indptr), shape=(len(labels), len(words))
-    )
-    counts.sum_duplicates()
-    weighed = scale_columns(counts, idf(counts))
-    squares = np.bincount(rows_of(weighed), weighed.data**2.0, weighed.shape[0])
-    return scale_rows(weighed, 1 / np.sqrt(np.where(squares > 0, squares, 1)))
-
-
-def _labels(table: pa.Table) -> Iterator[set[str]]:
-    columns = [table[name].to_pylist() for name in ("categories", "brand", "price")]
-    for paths, brand, price in zip(*columns, strict=True):
-        found = {f"brand {brand}"} if brand else set()
-        for path in filter(None, paths or ()):
-            steps = [step.strip() for step in path.split(">")]
-            found |= {f"category {' > '.join(steps[:n])}" for n in range(1, len(steps) + 1)}
-        if price is not None and price > 0:
-            found.add(f"price {round(2 * np.log2(float(price)))}")
-        yield found
-
-
-def _shared(blocks: list[sparse.csr_array], shares: list[float]) -> sparse.csr_array:
-    """Join blocks side by side; a row's empty block leaves its share to the other."""
-    filled = np.stack([np.diff(block.indptr) > 0 for block in blocks], axis=1)
-    weight = filled * np.array(shares)
-    total = weight.sum(axis=1, keepdims=True)
-    weight = np.where(total > 0, weight / np.where(total > 0, total, 1), filled)
-    scaled = [scale_rows(b, np.sqrt(weight[:, i])) for i, b in enumerate(blocks)]
-    joined = sparse.hstack(scaled, "csr")
-    joined.eliminate_zeros()
-    used = np.flatnonzero(np.bincount(joined.indices, minlength=joined.shape[1]))
-    return joined[:, used]
 
 
 def _unit(vectors: Array) -> Array:

@@ -38,7 +38,7 @@ ENTRANTS: Final = {
     "popular": Entrant("popular"),
     "repeat": Entrant(
         "repeat",
-        {"within_decay": (0.7, 0.85), "rebuy": (0.3, 0.6, 0.0)},
+        {"within_decay": (0.85, 0.7), "rebuy": (0.3, 0.6, 0.0)},
         {"own": 1.0, "popular": 0.0, "group": 100, "group_decay": 1.0},
     ),
     "transitions": Entrant(
@@ -54,12 +54,12 @@ ENTRANTS: Final = {
         "vmis-knn",
         {
             "decay_events": (1.5, 3.0, 1.0),
-            "before": (0.5, 0.8),
-            "recency": (0.0, 1.0, 0.5),
+            "before": (0.8, 0.5),
+            "recency": (1.0, 0.0, 0.5),
+            "popularity": (-0.2, 0.0),
+            "length_norm": (0.25, 0.5),
             "gap_decay": (2.0, 4.0, 1.0),
-            "length_norm": (0.5, 0.25),
             "sharpness": (1.0, 1.3),
-            "popularity": (0.0, -0.2),
         },
     ),
     "slit": Entrant(
@@ -77,9 +77,10 @@ ENTRANTS: Final = {
     "item-knn": Entrant(
         "item-knn",
         {
-            "decay_events": (2.0, 4.0),
-            "source_norm": (0.5, 0.7),
-            "shrink": (0.0, 5.0),
+            "decay_events": (2.0, 3.0),
+            "source_norm": (0.7, 0.5),
+            "shrink": (5.0, 0.0),
+            "weighting": ("none", "tf-idf"),
         },
         {"neighbours": 200},
     ),

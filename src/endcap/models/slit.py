@@ -8,8 +8,8 @@ from scipy import sparse
 from endcap.models.base import Rng
 from endcap.models.inverse import invert
 from endcap.models.linear import LinearModel
-from endcap.models.local_ridge import local_ridge
 from endcap.models.ordered import windows
+from endcap.models.restricted_ridge import restricted_ridge
 from endcap.models.weighting import HistorySpec, power, scale_columns
 from endcap.prepare.dataset import Dataset
 from endcap.schema.errors import ConfigError
@@ -84,7 +84,7 @@ class SLIT(HistorySpec):
         self, gram: sparse.csr_array, cross: sparse.csr_array, progress: Progress
     ) -> npt.NDArray[np.float32] | sparse.csr_array:
         if self.sources:
-            return local_ridge(gram, cross, self.l2, self.sources, progress)
+            return restricted_ridge(gram, cross, self.l2, self.sources, progress)
         progress(1, 3, "inverse")
         dense = gram.toarray(order="C")
         dense[np.diag_indices(len(dense))] += np.float32(self.l2)

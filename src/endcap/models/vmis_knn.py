@@ -64,6 +64,7 @@ class VMISKNN(HistorySpec):
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "VMISKNNModel":
         """Index the sessions by item; `rng` is not used."""
+        data = self.heard(data)
         indptr, items = _sessions(data, self.unit)
         n, width = len(indptr) - 1, len(data.items)
         ones = np.ones(len(items), np.float32)

@@ -14,7 +14,7 @@ BLOCK = 256
 """Targets that one kernel call solves."""
 
 
-def local_ridge(
+def restricted_ridge(
     gram: sparse.csr_array,
     cross: sparse.csr_array,
     l2: float,

@@ -69,7 +69,7 @@ def test_line_up_follows_the_data(split: Split) -> None:
     )
     all_there = line_up(profile)
     assert "content-words" not in all_there
-    assert {"slit", "transitions", "trending", "ease"} <= set(all_there)
+    assert {"slit", "transitions", "vmis-knn", "trending", "ease"} <= set(all_there)
     assert "repeat" not in all_there
     assert "repeat" in line_up(profile, keep_seen=True)
     assert "confidence" in all_there["ease"].axes
@@ -78,8 +78,11 @@ def test_line_up_follows_the_data(split: Split) -> None:
     long = replace(profile, interactions=101 * profile.users)
     assert line_up(long)["transitions"].fixed == {"second_step": 0.0}
     assert not all_there["transitions"].fixed
+    assert "vmis-knn" not in line_up(long)
+    assert not all_there["slit"].fixed
+    assert line_up(replace(profile, items=20_000))["slit"].fixed == {"sources": 100}
     blind = Profile.of(split.train, ordered=False, clocked=False)
-    assert not {"slit", "transitions", "trending"} & set(line_up(blind))
+    assert not {"slit", "transitions", "vmis-knn", "trending"} & set(line_up(blind))
 
 
 def test_a_pool_blends_as_the_server_does(split: Split, trial: Trial) -> None:

@@ -20,9 +20,10 @@ Order = npt.NDArray[np.int64]
 
 def best_of(problem: Problem) -> Order | None:
     """Return the slate of the most discounted relevance under all rules; None if there is none."""
-    program = _Program(problem)
-    found = program.solve(program.rows(problem.bounds))
-    return None if found is None else program.order(found)
+    rows = _undominated(problem)
+    program = _Program(_of_rows(problem, rows))
+    found = program.solve(program.rows(program.problem.bounds))
+    return None if found is None else rows[program.order(found)]
 
 
 def relax(problem: Problem) -> Problem:
@@ -32,21 +33,44 @@ def relax(problem: Problem) -> Problem:
     ones before leave room for: a bound gives way only to those before it, to pins and to a full
     slate.
     """
-    program = _Program(problem)
+    program = _Program(_of_rows(problem, _undominated(problem)))
     kept: list[Bound] = []
-    for bound in problem.bounds:
-        slack = program.least_slack(kept, bound)
-        kept.append(
-            replace(bound, lo=max(0, bound.lo - slack), hi=min(bound.hi + slack, UNBOUNDED))
-        )
-    return replace(problem, bounds=tuple(kept))
+    wide: list[Bound] = []
+    for bound, small in zip(problem.bounds, program.problem.bounds, strict=True):
+        slack = program.least_slack(kept, small)
+        lo, hi = max(0, bound.lo - slack), min(bound.hi + slack, UNBOUNDED)
+        kept.append(replace(small, lo=lo, hi=hi))
+        wide.append(replace(bound, lo=lo, hi=hi))
+    return replace(problem, bounds=tuple(wide))
+
+
+def _undominated(problem: Problem) -> Order:
+    """Return the candidates that can matter: the best k of those that are alike to every bound."""
+    n = len(problem.relevance)
+    codes = np.array([bound.codes for bound in problem.bounds], np.int32).reshape(-1, n)
+    kind = np.unique(codes, axis=1, return_inverse=True)[1].ravel()
+    order = np.lexsort((-problem.relevance, kind))
+    starts = np.searchsorted(kind[order], kind[order], side="left")
+    best = order[np.arange(n) - starts < problem.k]
+    return np.union1d(best, list(problem.pins.values())).astype(np.int64)
+
+
+def _of_rows(problem: Problem, rows: Order) -> Problem:
+    """Return the problem of some candidates alone, as far as integer programming looks at it."""
+    place = {int(row): at for at, row in enumerate(rows)}
+    return Problem(
+        problem.k,
+        problem.relevance[rows],
+        pins={position: place[candidate] for position, candidate in problem.pins.items()},
+        bounds=tuple(replace(bound, codes=bound.codes[rows]) for bound in problem.bounds),
+    )
 
 
 class _Program:
     """The integer program of a problem; the last variable is a slack, unused unless asked for."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+        self.problem = problem
         k, self._n = problem.k, len(problem.relevance)
         ends = sorted({min(bound.first, k) for bound in problem.bounds} | {k})
         self._starts, self._ends = [0, *ends[:-1]], ends
@@ -104,19 +128,19 @@ class _Program:
 
     def order(self, solution: npt.NDArray[np.float64]) -> Order:
         """Return the candidates by position: pins in place, the best first in each segment."""
-        pins = self._problem.pins
-        order = np.full(self._problem.k, -1, np.int64)
+        pins = self.problem.pins
+        order = np.full(self.problem.k, -1, np.int64)
         for position, candidate in pins.items():
             order[position] = candidate
         chosen = solution[:-1].reshape(len(self._ends), self._n) > 0.5
         for row, start, end in zip(chosen, self._starts, self._ends, strict=True):
             free = [p for p in range(start, end) if p not in pins]
             items = np.array([i for i in np.flatnonzero(row) if i not in pins.values()], np.int64)
-            order[free] = items[np.argsort(-self._problem.relevance[items], kind="stable")]
+            order[free] = items[np.argsort(-self.problem.relevance[items], kind="stable")]
         return order
 
     def _rows(self, bound: Bound, slack: bool) -> list[LinearConstraint]:
-        covered = np.repeat(np.array(self._ends) <= min(bound.first, self._problem.k), self._n)
+        covered = np.repeat(np.array(self._ends) <= min(bound.first, self.problem.k), self._n)
         codes = np.where(covered, np.tile(bound.codes, len(self._ends)), -1)
         sizes = np.bincount(bound.codes[bound.codes >= 0], minlength=1)
         rows = []

@@ -1,0 +1,39 @@
+"""The benchmarks of filters, slates and diversity, in their quick forms."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import __main__ as front
+
+
+@pytest.mark.parametrize("name", ["filters", "slates"])
+def test_times_are_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert front.run([name, "--quick"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["figures"]["p99_ms"] >= found["figures"]["p50_ms"] > 0
+
+
+def test_the_knob_trades_accuracy_for_variety(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(60), 12)
+    items = random.integers(0, 15, len(users)) + 15 * (users % 2)
+    words = ["red desk lamp", "green garden rake", "blue tea pot", "tall book shelf"]
+    pq.write_table(
+        pa.table({"user_id": users, "item_id": items}), tmp_path / "interactions.parquet"
+    )
+    titles = [f"{words[i % 4]} {i}" for i in range(30)]
+    pq.write_table(pa.table({"item_id": range(30), "title": titles}), tmp_path / "items.parquet")
+    picture = tmp_path / "curve.svg"
+    argv = ["--data", str(tmp_path), "--quick", "--models", "item-knn", "--picture", str(picture)]
+    assert front.run(["diversity", *argv]) == 0
+    models = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert models["knob 0"] == models["plain"]
+    assert models["knob 1"]["ild"] > models["plain"]["ild"]
+    assert "<svg" in picture.read_text(encoding="utf-8")

@@ -27,7 +27,9 @@ def naive_rows(x: np.ndarray, y: np.ndarray, spec: IALS) -> np.ndarray:
 
 @pytest.mark.parametrize("frequency", [0.0, 1.0])
 def test_exact_solutions_equal_the_normal_equations(data: Dataset, frequency: float) -> None:
-    spec = IALS(factors=5, l2=0.1, frequency=frequency, alpha=2.0, confidence="log")
+    spec = IALS(
+        factors=5, l2=0.1, frequency=frequency, alpha=2.0, confidence="log", solver="cholesky"
+    )
     y = np.random.default_rng(0).standard_normal((len(data.items), 5)).astype(np.float32)
     matrix = spec.train_matrix(data)
     expected = naive_rows(matrix.toarray().astype(float), y.astype(float), spec)
@@ -39,11 +41,18 @@ def test_many_steps_of_conjugate_gradients_are_exact(data: Dataset) -> None:
     y = rng.standard_normal((len(data.items), 7)).astype(np.float32)
     start = rng.standard_normal((len(data.users), 7)).astype(np.float32)
     matrix = data.matrix(None)
-    exact = IALS(l2=0.1).solve(matrix, y)
+    exact = IALS(l2=0.1, solver="cholesky").solve(matrix, y)
     slow = IALS(l2=0.1, cg_steps=30).solve(matrix, y, start)
     np.testing.assert_allclose(slow, exact, rtol=1e-3, atol=1e-4)
     few = IALS(l2=0.1, cg_steps=2).solve(matrix, y, start)
     assert np.abs(few - exact).max() > np.abs(slow - exact).max()
+
+
+def test_steps_without_a_start_reach_the_normal_equations(data: Dataset) -> None:
+    y = np.random.default_rng(0).standard_normal((len(data.items), 5)).astype(np.float32)
+    matrix, stiff = data.matrix(None), {"l2": 1e-4, "unobserved": 1e-3}
+    exact = IALS(solver="cholesky", **stiff).solve(matrix, y)
+    np.testing.assert_allclose(IALS(**stiff).solve(matrix, y), exact, rtol=1e-3, atol=1e-4)
 
 
 def loss(spec: IALS, x: np.ndarray, users: np.ndarray, items: np.ndarray) -> float:

@@ -16,14 +16,13 @@ from scipy import sparse
 
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.cholesky import factor
+from endcap.models.conjugate import BLOCK, solve_rows
 from endcap.models.parallel import over_blocks
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec, parts
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
-BLOCK = 1024
-"""Rows solved by one kernel call."""
 Array = npt.NDArray[np.float32]
 
 
@@ -33,7 +32,7 @@ class IALS(HistorySpec):
     Minimises ``sum_taken alpha c (1 - x.y)^2 + unobserved sum_all (x.y)^2
     + l2 (sum_u n_u^nu |x_u|^2 + sum_i n_i^nu |y_i|^2)`` with
     ``n_u = sum_taken c + unobserved x items`` and likewise ``n_i``. Time for each epoch
-    O(nnz d^2 + (users + items) d^3) exact, O((nnz d + (users + items) d^2) steps) with ``cg``.
+    O(nnz d^2 + (users + items) d^3) by Cholesky, O(nnz d steps + (users + items) d^2) with ``cg``.
 
     Stability: caller.
     """
@@ -55,8 +54,8 @@ class IALS(HistorySpec):
     init: float = pydantic.Field(default=0.1, gt=0)
     """Factors start normal with deviation ``init / sqrt(factors)``."""
     solver: Literal["cg", "cholesky"] = "cg"
-    """Conjugate gradients from the last epoch's factors, or exact."""
-    cg_steps: int = pydantic.Field(default=3, ge=1)
+    """Preconditioned conjugate gradients from the last epoch's factors, or exact."""
+    cg_steps: int = pydantic.Field(default=2, ge=1)
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "IALSModel":
         """Alternate between users and items."""
@@ -91,7 +90,7 @@ class IALS(HistorySpec):
         other
             float32 (m, d).
         start
-            float32 (n, d): where conjugate gradients start; None solves exactly.
+            float32 (n, d): where conjugate gradients start; None goes on until they converge.
         other_gram
             float32 (d, d): ``other.T @ other`` where it is known.
         """
@@ -101,16 +100,13 @@ class IALS(HistorySpec):
             shape=matrix.shape,
         )
         arrays, normal = parts(weights), (base, self._ridge(weights))
-        steps = 0 if start is None or self.solver == "cholesky" else self.cg_steps
+        if self.solver == "cg":
+            steps = 0 if start is None else self.cg_steps
+            return solve_rows(arrays, other, normal, start, steps)
         out = np.zeros((matrix.shape[0], other.shape[1]), np.float32)
-        if start is not None:
-            out[:] = start
 
         def block(first: int, last: int) -> None:
-            if steps:
-                _conjugate((first, last), arrays, other, normal, (out, steps))
-            else:
-                _cholesky((first, last), arrays, other, normal, out)
+            _cholesky((first, last), arrays, other, normal, out)
 
         over_blocks(matrix.shape[0], BLOCK, block)
         return out
@@ -173,65 +169,6 @@ class IALSModel(Model):
         normal = self.spec.unobserved * self.item_gram + (past.T * weights) @ past
         normal[np.diag_indices(len(normal))] += self.spec.l2 * taken**self.spec.frequency
         return ((y[items] @ np.linalg.solve(normal, past.T)) * weights).astype(np.float32)
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _conjugate(span, matrix, y, normal, run):  # type: ignore[no-untyped-def]
-    """Run a few steps of conjugate gradients on a span of rows of `x`, in place."""
-    (first, last), (indptr, columns, weights), (base, ridge) = span, matrix, normal
-    x, steps = run
-    d = y.shape[1]
-    ap = np.empty(d, np.float32)
-    residual = np.empty(d, np.float32)
-    for row in range(first, last):
-        a, b = indptr[row], indptr[row + 1]
-        if a == b:
-            x[row] = 0
-            continue
-        near = y[columns[a:b]]
-        _apply((base, ridge[row]), near, weights[a:b], x[row], ap)
-        for f in range(d):
-            residual[f] = -ap[f]
-        for i in range(b - a):
-            for f in range(d):
-                residual[f] += weights[a + i] * near[i, f]
-        p = residual.copy()
-        rr = _dot(residual, residual)
-        for _ in range(steps):
-            if rr < 1e-20:
-                break
-            _apply((base, ridge[row]), near, weights[a:b], p, ap)
-            step = rr / _dot(p, ap)
-            for f in range(d):
-                x[row, f] += step * p[f]
-                residual[f] -= step * ap[f]
-            before, rr = rr, _dot(residual, residual)
-            for f in range(d):
-                p[f] = residual[f] + rr / before * p[f]
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _apply(normal, near, weights, p, out):  # type: ignore[no-untyped-def]
-    """Write ``(base + ridge I + sum_i w_i y_i y_i^T) p`` to `out`."""
-    d, (base, ridge) = len(p), normal
-    for f in range(d):
-        out[f] = ridge * p[f]
-    for f in range(d):
-        pf = p[f]
-        for g in range(d):
-            out[g] += base[f, g] * pf
-    for i in range(len(weights)):
-        c = weights[i] * _dot(near[i], p)
-        for f in range(d):
-            out[f] += c * near[i, f]
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _dot(a, b):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for f in range(len(a)):
-        total += a[f] * b[f]
-    return total
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

@@ -86,7 +86,8 @@ class Aligned(HistorySpec):
         vectors = described.transform(data.item_table)
         known = np.flatnonzero(events[base.rows])
         known = known[:: 1 + len(known) // SAMPLE]
-        near = self.weigh(vectors, vectors, events, np.arange(len(data.items)))
+        n_items = len(data.items)
+        near = self.weigh(vectors, *lending(vectors, events), n_items, np.arange(n_items))
         progress(2, 3, "scale")
         slope = _slope(base.effects, near[base.rows][:, base.rows], events[base.rows], known)
         progress(3, 3)
@@ -98,24 +99,23 @@ class Aligned(HistorySpec):
     def weigh(
         self,
         asked: sparse.csr_array,
-        vectors: sparse.csr_array,
-        events: npt.NDArray[np.int64],
+        by_word: sparse.csr_array,
+        lenders: npt.NDArray[np.int64],
+        n_items: int,
         own: npt.NDArray[np.int64] | None = None,
     ) -> sparse.csr_array:
         """Return CSR float32 (n, n_items): from whom each row of `asked` borrows, summing to 1.
 
         Parameters
         ----------
-        asked, vectors
-            Descriptions of the items that borrow, and of all items.
-        events
-            int64 (n_items,): only items with events lend.
+        asked
+            Descriptions of the items that borrow.
+        by_word, lenders
+            See `lending`.
         own
             int64 (n,): the item row of each of `asked`, which lends nothing to itself.
         """
-        lenders = np.flatnonzero(events)
-        by_word = vectors[lenders].T.tocsr()
-        place = np.full(len(events), -1)
+        place = np.full(n_items, -1)
         place[lenders] = np.arange(len(lenders))
         found = [sparse.csr_array((0, len(lenders)), dtype=np.float32)]
         for start in range(0, asked.shape[0], BLOCK):
@@ -128,7 +128,7 @@ class Aligned(HistorySpec):
         weights = near.data ** np.float32(self.sharpness)
         near = sparse.csr_array(
             (weights, lenders[near.indices].astype(np.int32), near.indptr),
-            shape=(asked.shape[0], len(events)),
+            shape=(asked.shape[0], n_items),
         )
         return scale_rows(near, power(near.sum(axis=1), -1.0))
 
@@ -185,7 +185,7 @@ class AlignedModel(LinearModel):
     def describe(self, table: pa.Table) -> sparse.csr_array:
         """Return CSR float32 (n, n_items): from whom new items (schema `ITEMS`) borrow."""
         encoder = Descriptions(self.spec.description, self.text_idf, self.labels, self.label_idf)
-        return self.spec.weigh(encoder.transform(table), self.vectors, self.events)
+        return self.spec.weigh(encoder.transform(table), *self._lending, len(self.items))
 
     def _answer(self, profile: sparse.csr_array) -> Array:
         told = profile @ self._sources
@@ -200,6 +200,10 @@ class AlignedModel(LinearModel):
         return learnt
 
     @cached_property
+    def _lending(self) -> tuple[sparse.csr_array, npt.NDArray[np.int64]]:
+        return lending(self.vectors, self.events)
+
+    @cached_property
     def _trust(self) -> Array:
         return trust(self.events, self.spec.shrink)
 
@@ -208,6 +212,14 @@ class AlignedModel(LinearModel):
         """CSR (n_items, n_items): known items speak for themselves, others through neighbours."""
         known = sparse.diags_array((self.events > 0).astype(np.float32), format="csr")
         return sparse.csr_array(known + scale_rows(self.near, (self.events == 0)))
+
+
+def lending(
+    vectors: sparse.csr_array, events: npt.NDArray[np.int64]
+) -> tuple[sparse.csr_array, npt.NDArray[np.int64]]:
+    """Return for each word the known items that have it, CSR (f, m), and the rows of those m."""
+    lenders = np.flatnonzero(events)
+    return vectors[lenders].T.tocsr(), lenders
 
 
 def trust(events: npt.NDArray[np.int64], shrink: float) -> Array:

@@ -21,16 +21,20 @@ from endcap.evaluate.judging import Cost, Result, judge
 from endcap.evaluate.lineup import Entrant, Profile, line_up
 from endcap.evaluate.meter import Meter
 from endcap.evaluate.pool import blend_lists
+from endcap.evaluate.ranking import Ranked, learn_ranker, rank_lists
 from endcap.evaluate.tuning import HEAT_USERS, Trial
 from endcap.models.base import Model, Spec
 from endcap.models.candidates import Candidates
+from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.split import Split
+from endcap.schema.errors import DataError
 from endcap.schema.progress import Progress
 from endcap.schema.spans import seconds
 
 QUICK_USERS = 500
 TUNING_USERS = 5_000
 BLEND = "blend"
+RANKER = "ranker"
 QUICK = ("popular", "item-knn", "ease")
 """Who takes part in a quick look, with first settings."""
 
@@ -44,6 +48,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out.add_argument("--models", default="", help="only these: a,b")
     out.add_argument("--budget", help="time to choose in: 10m (default: all it takes)")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
+    out.add_argument("--rank", action="store_true", help="learn a second stage for the blend")
     out.add_argument("--keep-seen", action="store_true", help="lists may repeat (groceries)")
     out.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     out.add_argument("--html", type=Path, help="write the page of the comparison here")
@@ -75,7 +80,9 @@ def study(
         exam = Exam.of(test, max_users=QUICK_USERS if args.quick else None, **seen)
         trial = Trial.of(valid, k=ks[0], max_users=most, heat_users=min(most, HEAT_USERS), **seen)
         entered = entrants(args, source) if rivals is None else rivals
-        plan = _plan(choose(entered, trial, budget_s=_budget(args), progress=_say))
+        chosen = choose(entered, trial, budget_s=_budget(args), progress=_say)
+        ranked = _ranked(chosen, Exam.of(valid, **seen), ks[0]) if args.rank else None
+        plan = _plan(chosen, ranked)
         results = _ours(plan, exam, ks, measures)
         peers, absent = ask_peers(args, exam, trial.exam, ks)
         comparison = compare(exam, [*results, *peers], ks, plan.skipped | absent)
@@ -120,9 +127,26 @@ class _Plan(NamedTuple):
     adds: dict[str, Any]
     skipped: dict[str, str]
     seconds: float
+    ranker: Ranker | None = None
 
 
-def _plan(chosen: Chosen) -> _Plan:
+def _ranked(chosen: Chosen, exam: Exam, k: int) -> Ranked | None:
+    """Learn a second stage from the models that have not seen what is held out of `exam`."""
+    models = {name: choice.model for name, choice in chosen.choices.items()}
+    try:
+        found = learn_ranker(models, chosen.blend.weights, exam, k)
+    except DataError as error:
+        report.say(f"{RANKER}: {error}")
+        return None
+    report.say(
+        f"{RANKER}: {found.gain:+.4f} {tuple(found.interval)} on the blend's {found.blend:.4f}, "
+        f"learned from {found.lists} lists; {'kept' if found.pays else 'not kept'}; "
+        f"{dict(list(found.importance.items())[:8])}"
+    )
+    return found
+
+
+def _plan(chosen: Chosen, ranked: Ranked | None) -> _Plan:
     found = {name: choice.model.spec for name, choice in chosen.choices.items()}
     scores = {name: choice.score for name, choice in chosen.choices.items()}
     weights = chosen.blend.weights
@@ -130,6 +154,8 @@ def _plan(chosen: Chosen) -> _Plan:
         report.say(f"{name}: validation {choice.score:.4f} in {choice.trials} trials")
     if len(weights) > 1:
         scores[BLEND] = chosen.blend.score
+        if ranked is not None and ranked.pays:
+            scores[RANKER] = chosen.blend.score + ranked.gain
         report.say(f"{BLEND}: validation {chosen.blend.score:.4f}: {weights}")
     return _Plan(
         found,
@@ -139,6 +165,7 @@ def _plan(chosen: Chosen) -> _Plan:
         {name: asdict(part) for name, part in chosen.blend.parts.items()},
         chosen.skipped,
         chosen.seconds,
+        ranked.ranker if ranked is not None else None,
     )
 
 
@@ -168,6 +195,12 @@ def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...], measures: Measures) -> l
         settings = {"weights": plan.weights}
         cost = replace(_sum(costs), answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
         results.append(mark(BLEND, ranked, cost, settings))
+    if RANKER in plan.scores and plan.ranker is not None:
+        ranker = replace(plan.ranker, facts=ItemFacts.of(exam.split.train))
+        with Meter() as meter:
+            ranked = rank_lists(members, plan.weights, ranker, exam.queries, max(ks))
+        cost = replace(cost, answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
+        results.append(mark(RANKER, ranked, cost, settings))
     return results
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from endcap import plugins
-from endcap.evaluate.choosing import Chosen, choose, last_events
+from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Entrant, Profile, line_up
 from endcap.evaluate.metrics import per_user
@@ -227,8 +227,8 @@ def test_nobody_fit_to_take_part_is_an_error(trial: Trial) -> None:
 
 def test_last_events_keep_exclusions() -> None:
     queries = Queries.of_histories([[1, 2, 3], [], [4]]).excluding_history()
-    short = last_events(queries)
+    short = queries.last(1)
     assert short.items.tolist() == [3, 4]
     assert short.indptr.tolist() == [0, 1, 1, 2]
     assert short.exclude.tolist() == [1, 2, 3, 4]
-    assert last_events(queries, 2).items.tolist() == [2, 3, 4]
+    assert queries.last(2).items.tolist() == [2, 3, 4]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-import numpy as np
 import structlog
 
 from endcap.evaluate.exam import Exam
@@ -13,7 +12,6 @@ from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.mixing import Mix, mix
 from endcap.evaluate.pool import DEPTH, pool
 from endcap.evaluate.tuning import Choice, Clock, Trial, Tuner
-from endcap.models.queries import Queries
 from endcap.schema.errors import DataError, EndcapError
 from endcap.schema.progress import Progress, silent
 
@@ -152,20 +150,4 @@ def _moment(choices: Mapping[str, Choice], trial: Trial, depth: int) -> Mix | No
     able = {n: c for n, c in choices.items() if not c.model.answers.empty}
     if not able:
         return None
-    return _mixed(able, trial, replace(trial.exam, queries=last_events(trial.exam.queries)), depth)
-
-
-def last_events(queries: Queries, n: int = 1) -> Queries:
-    """Return queries that know only the last n events of each history; exclusions stay."""
-    place = queries.indptr[1:][queries.query_of] - np.arange(len(queries.items))
-    kept = place <= n
-    counts = np.bincount(queries.query_of[kept], minlength=len(queries))
-    return replace(
-        queries,
-        indptr=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        items=queries.items[kept],
-        weights=queries.weights[kept],
-        values=queries.values[kept],
-        times=queries.times[kept],
-        kinds=None if queries.kinds is None else queries.kinds[kept],
-    )
+    return _mixed(able, trial, replace(trial.exam, queries=trial.exam.queries.last(1)), depth)

@@ -52,6 +52,18 @@ class Pool:
             out += np.float32(weight) * self.row(name)
         return out
 
+    def cut(self, weights: Mapping[str, float], k: int) -> tuple[Candidates, Shares]:
+        """Return the k best of a blend, and float32 (m, nnz): each model's shares of them."""
+        total = self.total(weights)
+        query = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        order = np.lexsort((self.items, -total, query))
+        place = np.arange(len(order)) - self.indptr[:-1][query[order]]
+        at = order[(place < k) & (total[order] > 0)]
+        counts = np.bincount(query[at], minlength=len(self.indptr) - 1)
+        ends = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        source = np.zeros(len(at), np.uint8)
+        return Candidates(ends, self.items[at], total[at], source), self.shares[:, at]
+
     def top(self, weights: Mapping[str, float], k: int) -> Candidates:
         """Return the k best of a blend; what nothing speaks for is left out."""
         total = self.total(weights)

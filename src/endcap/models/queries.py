@@ -111,6 +111,20 @@ class Queries:
             self, exclude_indptr=np.zeros(len(self) + 1, np.int64), exclude=np.empty(0, np.int32)
         )
 
+    def last(self, n: int) -> "Queries":
+        """Return the same queries with only the last n events of each history."""
+        kept = self.indptr[1:][self.query_of] - np.arange(len(self.items)) <= n
+        counts = np.bincount(self.query_of[kept], minlength=len(self))
+        return replace(
+            self,
+            indptr=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            items=self.items[kept],
+            weights=self.weights[kept],
+            values=self.values[kept],
+            times=self.times[kept],
+            kinds=None if self.kinds is None else self.kinds[kept],
+        )
+
     def excluding_history(self) -> "Queries":
         """Return the same queries with each history's own items excluded as well."""
         return self.excluding(self)

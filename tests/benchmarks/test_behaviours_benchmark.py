@@ -50,6 +50,16 @@ def test_what_was_collected_beats_what_was_bought_alone(
     assert "published" not in said.splitlines()[-2]
 
 
+def test_a_ranker_needs_lists_to_learn_from(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["behaviours", "--data", str(folder), "--quick", "--models", "item-knn", "--rank"]
+    assert front.run(asked) == 0
+    said = capsys.readouterr()
+    assert "ranker: 90 lists are too few for a ranker: 5,000" in said.err
+    assert "ranker" not in json.loads(said.out.splitlines()[-1])["models"]
+
+
 def test_the_target_is_a_flag(folder: Path) -> None:
     args = study.parser(None).parse_args(["--models", "ease,behaviours"])
     found = behaviours.rivals(args, data.load(folder), "wish")

@@ -225,6 +225,15 @@ def test_nobody_fit_to_take_part_is_an_error(trial: Trial) -> None:
     assert "max_items" in str(caught.value.hint)
 
 
+def test_a_cut_of_the_pool_is_its_top_with_what_each_model_says(asked: Pool) -> None:
+    best, said = asked.cut(MEMBERS, 4)
+    top = asked.top(MEMBERS, 4)
+    assert best.indptr.tolist() == top.indptr.tolist()
+    assert best.items.tolist() == top.items.tolist()
+    weights = np.array([MEMBERS[name] for name in asked.names], np.float32)
+    np.testing.assert_allclose(weights @ said, best.scores, rtol=1e-5)
+
+
 def test_last_events_keep_exclusions() -> None:
     queries = Queries.of_histories([[1, 2, 3], [], [4]]).excluding_history()
     short = queries.last(1)

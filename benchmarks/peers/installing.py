@@ -1,7 +1,7 @@
 """Install the libraries to compare with: ``python -m benchmarks.peers.installing [LIST …]``.
 
-Lists are main (the default), rectools and lenskit. Each goes into an environment of its own,
-because what they need fits neither together nor with Endcap.
+Lists are main (the default), rectools, lenskit and recbole. Each goes into an environment of its
+own, because what they need fits neither together nor with Endcap.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HOME = HERE.parents[1] / ".bench-venv"
-LISTS = {"main": "", "rectools": "-rectools", "lenskit": "-lenskit"}
+LISTS = {"main": "", "rectools": "-rectools", "lenskit": "-lenskit", "recbole": "-recbole"}
 
 
 def place(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -25,16 +26,19 @@ class Entrant:
         Settings that are not searched.
     cubic_s
         Seconds of a fit on 10,000 items where it grows with their cube; 0 where it does not.
+    capped_s
+        Seconds of a fit that ends by the clock, 0 where none does.
     """
 
     plugin: str
     axes: Axes = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     cubic_s: float = 0.0
+    capped_s: float = 0.0
 
     def guess_s(self, items: int) -> float:
         """Return about how many seconds a fit takes on that many items, 0 where it is quick."""
-        return self.cubic_s * (items / 10_000) ** 3
+        return self.cubic_s * (items / 10_000) ** 3 + self.capped_s
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ compared: both are for short histories, and in long ones their pairs fill the sq
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""
+DEEP_MINUTES: Final = 2.0
+"""What a network may train when it takes part; by itself it is given more."""
 
 ENTRANTS: Final[dict[str, Entrant]] = {
     "popular": Entrant("popular", {"count": ("users", "events")}),
@@ -228,6 +234,7 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "factors": (64, 128),
         },
     ),
+    "sasrec": Entrant("sasrec", fixed={"train_minutes": DEEP_MINUTES}, capped_s=60 * DEEP_MINUTES),
 }
 """Everybody, cheap ones first, so that a short budget leaves something to blend."""
 
@@ -249,6 +256,7 @@ def line_up(
         "transitions": profile.ordered,
         "vmis-knn": profile.ordered and profile.interactions <= LONG * profile.users,
         "slit": profile.ordered,
+        "sasrec": profile.ordered and find_spec("torch") is not None,
         "spectral": profile.items > LARGE,
         "repeat": keep_seen and profile.clocked,
         "behaviours": target in profile.kinds and len(profile.kinds) > 1,

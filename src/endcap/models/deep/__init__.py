@@ -1,0 +1,1 @@
+"""What a sequence model is made of; only `network`, `loss` and `training` need PyTorch."""

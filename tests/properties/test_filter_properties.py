@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from filter_worlds import NOW, Slow, arithmetic, catalogue, conditions, rows
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from endcap.recommend.filters.columns import Columns
@@ -17,6 +17,12 @@ from endcap.recommend.filters.suggest import suggest
 from endcap.recommend.filters.world import World
 
 
+calm = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)  # trees are slow to draw on a busy machine
+
+
+@calm
 @given(conditions)
 def test_what_is_printed_is_what_is_read(node: Node) -> None:
     try:
@@ -26,7 +32,7 @@ def test_what_is_printed_is_what_is_read(node: Node) -> None:
     assert again == node
 
 
-@settings(deadline=None, max_examples=60)
+@calm
 @given(rows, conditions, st.data())
 def test_masks_agree_with_one_item_at_a_time(items, node: Node, data: st.DataObject) -> None:
     picked = st.lists(st.integers(0, len(items) - 1), max_size=3, unique=True)
@@ -43,7 +49,7 @@ def test_masks_agree_with_one_item_at_a_time(items, node: Node, data: st.DataObj
     assert mask[columns.rows(ids)].tolist() == expected
 
 
-@settings(deadline=None, max_examples=50)
+@calm
 @given(rows, arithmetic(conditions))
 def test_boosts_agree_with_one_item_at_a_time(items, node: Node) -> None:
     columns = Columns(catalogue(items))
@@ -57,6 +63,7 @@ def test_boosts_agree_with_one_item_at_a_time(items, node: Node) -> None:
     np.testing.assert_allclose(factor[1:], expected, rtol=1e-12)
 
 
+@calm
 @given(rows, rows, st.integers(0, 11))
 def test_columns_follow_changes_as_if_they_were_built_anew(before, after, gone: int) -> None:
     grown = Columns(catalogue(before))
@@ -80,6 +87,7 @@ ALPHABET = [
 ]
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(ALPHABET)).map("".join))
 def test_garbage_is_refused_with_its_place_and_nothing_worse(text: str) -> None:
     suggest(text, Columns())

@@ -16,7 +16,6 @@ from endcap.recommend.filters.parser import parse
 from endcap.recommend.filters.suggest import suggest
 from endcap.recommend.filters.world import World
 
-
 calm = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )  # trees are slow to draw on a busy machine

@@ -7,4 +7,5 @@ import pytest
 from endcap.testing.servers import POSTGRES_PROGRAMS
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
+needs_nats = pytest.mark.skipif(shutil.which("nats-server") is None, reason="needs nats-server")
 needs_postgres = pytest.mark.skipif(not POSTGRES_PROGRAMS, reason="needs PostgreSQL")

@@ -5,7 +5,7 @@ bytes, never sinks the others.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -128,17 +128,16 @@ def take_batch(sort: Sort, content: bytes, context: Context) -> Intake:
     if len(envelope.rows) > MAX_ROWS:
         raise TooManyRowsError(f"{len(envelope.rows)} {sort.table}; {MAX_ROWS} fit one batch.")
     for index, raw in enumerate(envelope.rows):
-        piece = bytes(raw)
-        if len(piece) > sort.max_bytes:
-            tray.reject(index, len(piece))
-            continue
-        try:
-            row = _loose(piece)
-        except (ValueError, RecursionError) as error:
-            tray.refuse(index, Fault("bad-json", f"The row is no JSON: {error}."), piece)
-        else:
-            tray.take(index, row, piece)
+        tray.read(index, bytes(raw))
     return tray.judged(len(envelope.rows), getattr(envelope, "sent_at", None), context)
+
+
+def take_each(sort: Sort, pieces: Sequence[bytes], context: Context) -> Intake:
+    """Take rows that came each by itself, as messages do; whatever is in them, none raises."""
+    tray = _Tray(sort)
+    for index, piece in enumerate(pieces):
+        tray.read(index, piece)
+    return tray.judged(len(pieces), None, context)
 
 
 @dataclass(slots=True)
@@ -152,6 +151,17 @@ class _Tray:
     broken: list[Broken] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     rejected: int = 0
+
+    def read(self, index: int, piece: bytes) -> None:
+        if len(piece) > self.sort.max_bytes:
+            self.reject(index, len(piece))
+            return
+        try:
+            row = _loose(piece)
+        except (ValueError, RecursionError) as error:
+            self.refuse(index, Fault("bad-json", f"The row is no JSON: {error}."), piece)
+        else:
+            self.take(index, row, piece)
 
     def take(self, index: int, row: Any, piece: bytes) -> None:
         if isinstance(row, Mapping):

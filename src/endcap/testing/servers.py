@@ -66,6 +66,23 @@ class RedisServer:
         self._process.wait()
 
 
+class NatsServer:
+    """A nats-server with JetStream."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        command = ["nats-server", "-js", "-sd", str(folder), "-a", "127.0.0.1"]
+        quiet = ["-p", str(self.port), "-l", str(folder / "log")]
+        self._process = subprocess.Popen([*command, *quiet])  # noqa: S603
+        until(lambda: _listens(self.port))
+
+    def stop(self) -> None:
+        """Kill it."""
+        self._process.kill()
+        self._process.wait()
+
+
 class PostgresServer:
     """A throw-away PostgreSQL cluster with fsync on; root is refused, so root runs it as nobody."""
 
@@ -86,6 +103,10 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
         return f"postgresql://shop@127.0.0.1:{self.port}/{database}"
+
+    def pid(self) -> int:
+        """Return the process id of the postmaster, whose children do the work."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def new_database(self) -> str:
         """Return the URL of an empty database."""

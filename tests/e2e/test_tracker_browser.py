@@ -14,9 +14,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from endcap.events.opening import open_store
 from endcap.schema.settings import StoreSettings
+from endcap.serve.keys import KeyRing
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-features=LocalNetworkAccessChecks",  # the server of the test is on the loopback
+]
 PAGE = """<!doctype html><title>shop</title><script src="/endcap.js" {tag}></script>
 <h1 data-endcap-view="lamp">Lamp</h1><p style="height:3000px">far</p>
 <a id="vase" data-endcap-item="vase" data-endcap-request="r1" data-endcap-position="2">Vase
@@ -179,7 +186,10 @@ def test_a_beacon_carries_what_waits_when_the_page_is_left(visit: Visit) -> None
         "for (let n = 0; n < 30; n++) endcap.track('view', {item_id: 'i' + n})"
     )
     visit.page.goto("about:blank")
-    visit.page.wait_for_timeout(700)
+    for _ in range(100):
+        if visit.kinds():
+            break
+        visit.page.wait_for_timeout(100)
     assert visit.kinds() == {"view": 31}
     visit.open()  # what was queued is sent again: the same events
     visit.delivered()
@@ -218,3 +228,29 @@ def test_the_next_slate_knows_what_was_tracked(visit: Visit) -> None:
 def test_the_script_is_small_and_cached() -> None:
     content = files("endcap.serve.tracker").joinpath("endcap.js").read_bytes()
     assert len(gzip.compress(content, 9)) < 5_000
+
+
+def test_a_shop_elsewhere_with_a_public_key(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("keyed") / "data"
+    folder.mkdir()
+    key, _ = KeyRing(folder).create("public")
+    with ShopProcess(folder, env={"ENDCAP_SERVE__ORIGINS": '["http://localhost:9999"]'}) as server:
+        visit = Visit(browser, (server, folder), "somebody")
+        tag = f'src="{server.url}/endcap.js" data-url data-key="{key}" data-user="somebody"'
+        body = PAGE.format(tag="").replace('<script src="/endcap.js" >', f"<script {tag}>")
+        visit.page.route(
+            "http://localhost:9999/*", lambda r: r.fulfill(body=body, content_type="text/html")
+        )
+        visit.page.goto("http://localhost:9999/shop.html")
+        visit.delivered()
+        visit.run("endcap.track('cart', {item_id: 'lamp'})")
+        visit.page.goto("about:blank")
+        for _ in range(100):
+            if visit.kinds()["cart"]:
+                break
+            visit.page.wait_for_timeout(100)
+        assert visit.kinds() == {"view": 1, "cart": 1}
+        visit.context.close()
+        assert visit.errors == []

@@ -58,3 +58,11 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[serve")
     with pytest.raises(DataError, match="is no TOML"):
         load_settings(tmp_path / "bad.toml")
+
+
+def test_a_list_in_the_environment_is_json(toml: Path) -> None:
+    environ = {"ENDCAP_SERVE__ORIGINS": '["https://a.example", "https://b.example"]'}
+    settings, _ = load_settings(toml, environ=environ)
+    assert settings.serve.origins == ("https://a.example", "https://b.example")
+    with pytest.raises(ConfigError, match=r"serve.origins = '\[https"):
+        load_settings(toml, environ={"ENDCAP_SERVE__ORIGINS": "[https://a.example]"})

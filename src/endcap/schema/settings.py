@@ -3,6 +3,7 @@
 Precedence: default < file < ``ENDCAP_…`` environment < flag. Units stand in the names.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -100,7 +101,13 @@ class ServeSettings(Strict):
 
     host: str = "127.0.0.1"
     port: int = pydantic.Field(default=8787, ge=0, le=65535)
+    workers: int = pydantic.Field(default=1, ge=1, le=256)
+    """Processes that share the port; as many as there are cores to use."""
     max_body_bytes: int = pydantic.Field(default=1 << 20, ge=1024)
+    timeout_ms: int = pydantic.Field(default=200, ge=1)
+    """A slate that takes longer is answered from the catalogue; a request may say otherwise."""
+    waiting_slates: int = pydantic.Field(default=64, ge=1)
+    """Slates under way in a worker; whoever asks for one more is told to come back."""
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
     origins: tuple[str, ...] = ()
     """Web pages that may call it from a browser (``https://shop.example``), exactly so written."""
@@ -187,10 +194,20 @@ def _leaves(
 
 def _environment(environ: Mapping[str, str]) -> list[Entry]:
     return [
-        (tuple(name.removeprefix(ENV_PREFIX).lower().split("__")), value, name)
+        (tuple(name.removeprefix(ENV_PREFIX).lower().split("__")), _listed(value), name)
         for name, value in environ.items()
         if name.startswith(ENV_PREFIX) and "__" in name
     ]
+
+
+def _listed(value: str) -> Any:
+    """Return what a list in JSON holds, else the text itself: lists have no plain text form."""
+    if not value.startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
 
 
 def _flags(flags: Mapping[str, Any]) -> list[Entry]:

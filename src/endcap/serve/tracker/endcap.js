@@ -3,6 +3,7 @@
 (function (root) {
   "use strict";
 
+  const EVENTS = "/v1/events/batch";
   const BATCH = 50; // events in a request: well below the 64 KiB of a request that outlives its page
   const ROOM = 500; // events kept while the shop cannot be reached; the oldest go first
   const BYTES = 50000;
@@ -83,7 +84,7 @@
     if (!allowed() || busy || !queue.length || navigator.onLine === false) return Promise.resolve();
     const events = portion();
     busy = true;
-    return request("/v1/events/batch", { method: "POST", body: body(events), keepalive: true })
+    return request(EVENTS, { method: "POST", body: body(events), keepalive: true })
       .then((answer) => {
         busy = false;
         if (answer.ok || (answer.status < 500 && ![401, 403, 408, 409, 429].includes(answer.status))) {
@@ -101,12 +102,15 @@
     soon(Math.max(wait || 0, patience));
   }
 
-  // The page goes: a beacon outlives it. It stays queued, for nobody hears what became of it.
+  // The page goes: a request that outlives it. It stays queued, for nobody hears what became of it.
+  // A beacon can carry no key, and to another origin its preflight would come too late; what `flush`
+  // sends has been allowed before.
   const leave = quietly(() => {
-    if (!allowed() || !queue.length || !navigator.sendBeacon) return;
-    const key = options.key ? "?key=" + encodeURIComponent(options.key) : "";
-    const blob = new Blob([body(portion())], { type: "application/json" });
-    navigator.sendBeacon(options.url + "/v1/events/batch" + key, blob);
+    if (!allowed() || !queue.length) return;
+    const text = body(portion());
+    if (options.key || !navigator.sendBeacon) {
+      request(EVENTS, { method: "POST", body: text, keepalive: true }).catch(() => {});
+    } else navigator.sendBeacon(options.url + EVENTS, new Blob([text], { type: "application/json" }));
   });
 
   function request(path, more) {

@@ -38,7 +38,7 @@ class ShopProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "ENDCAP_SERVE__TIMEOUT_MS": "30000", **(env or {})},
             )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()

@@ -18,7 +18,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def start(**settings: dict[str, Any]) -> Served:
-            values = {**settings, "store": {"folder": tmp_path, **settings.get("store", {})}}
+            patient = {"timeout_ms": 30_000, **settings.get("serve", {})}  # machines may be busy
+            values = {
+                **settings,
+                "serve": patient,
+                "store": {"folder": tmp_path, **settings.get("store", {})},
+            }
             return stack.enter_context(served(create_app(Settings.parse(values))))
 
         yield start

@@ -2,6 +2,7 @@
 
 import ipaddress
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 from endcap.schema.errors import ConfigError
 from endcap.schema.settings import load_settings
 from endcap.serve.http.app import create_app
-from endcap.serve.http.server import Server, address, listen
+from endcap.serve.http.server import Server, address, listen_shared
+from endcap.serve.http.workers import Workers
 from endcap.serve.keys import KeyRing
 from endcap.serve.logs import configure_logs
 
@@ -34,6 +36,7 @@ def serve(
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="An endcap.toml.")] = None,
 ) -> None:
     """Serve the HTTP API and the console.
@@ -45,8 +48,15 @@ def serve(
       endcap serve
 
       endcap serve --folder shop --port 9000
+
+      endcap serve --workers 4
     """
-    flags = {"store.folder": folder, "serve.host": host, "serve.port": port}
+    flags = {
+        "store.folder": folder,
+        "serve.host": host,
+        "serve.port": port,
+        "serve.workers": workers,
+    }
     settings, _ = load_settings(file, flags=flags)
     configure_logs(as_json=not sys.stderr.isatty())
     keyless = not KeyRing(settings.store.folder).all()
@@ -55,16 +65,29 @@ def serve(
             f"{settings.serve.host} can be reached from other machines, and there are no keys.",
             hint=f"Make one: endcap keys create --folder {settings.store.folder}",
         )
-    with listen(settings.serve.host, settings.serve.port) as bound:
-        server = Server(create_app(settings), drain_seconds=settings.serve.drain_seconds)
-        if keyless:
-            typer.echo(OPEN, err=True)
-        typer.echo(address(bound))
-        if sys.stderr.isatty():
-            typer.echo(TRY.format(url=address(bound)), err=True)
-        server.run(sockets=[bound])
+    told = settings.serve
+    with ExitStack() as stack:
+        sockets = listen_shared(told.host, told.port, told.workers)
+        for bound in sockets:
+            stack.enter_context(bound)
+        server: Workers | Server
+        if told.workers > 1:
+            server = Workers(settings)
+        else:
+            server = Server(create_app(settings), drain_seconds=told.drain_seconds)
+        _say(address(sockets[0]), keyless=keyless)
+        code = server.run(sockets)
     if server.interrupted:
         raise KeyboardInterrupt
+    raise typer.Exit(code or 0)
+
+
+def _say(url: str, *, keyless: bool) -> None:
+    if keyless:
+        typer.echo(OPEN, err=True)
+    typer.echo(url)
+    if sys.stderr.isatty():
+        typer.echo(TRY.format(url=url), err=True)
 
 
 def _is_loopback(host: str) -> bool:

@@ -64,6 +64,7 @@ class Availability:
         self._catalogued = False
         self._views: list[tuple[Vocabulary, _View]] = []
         self._shelf: tuple[list[str], _View] | None = None
+        self._ids: tuple[npt.NDArray[np.int32], list[str]] | None = None
         if items is not None:
             self.upsert(items)
 
@@ -99,7 +100,10 @@ class Availability:
                 order = sorted(self._until, key=lambda i: (-self._created[i], i))
                 self._shelf = order, _View(np.array([self._until[i] for i in order], np.int64))
             order, view = self._shelf
-            return [order[row] for row in view.at(now)]
+            rows = view.at(now)
+            if self._ids is None or self._ids[0] is not rows:
+                self._ids = rows, [order[row] for row in rows]
+            return self._ids[1]
 
     def _view(self, words: Vocabulary) -> _View:
         for known, view in self._views:

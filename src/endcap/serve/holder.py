@@ -21,6 +21,8 @@ class RecommenderHolder:
     ----------
     folder
         The store's folder, in which ``models/current`` points to the artefact in use.
+    try_out
+        Has a fresh recommender answer once, before it takes over.
     on_swap
         Called after another artefact has taken over.
     every_seconds
@@ -28,10 +30,17 @@ class RecommenderHolder:
     """
 
     def __init__(
-        self, folder: Path, *, on_swap: Callable[[], object], every_seconds: float = 1.0
+        self,
+        folder: Path,
+        *,
+        try_out: Callable[[Recommender], object],
+        on_swap: Callable[[], object],
+        every_seconds: float = 1.0,
     ) -> None:
         self._folder = folder
+        self._try_out = try_out
         self._on_swap = on_swap
+        self._loading = threading.Lock()
         self._every = every_seconds
         self._end = threading.Event()
         self._seen = current(folder)
@@ -41,11 +50,13 @@ class RecommenderHolder:
 
     def reload(self) -> bool:
         """Load what is current now, if it changed; return whether it did."""
-        named = current(self._folder)
-        if named == self._seen:
-            return False
-        fresh = Recommender.load(self._folder)
-        self._seen, self.current = named, fresh
+        with self._loading:
+            named = current(self._folder)
+            if named == self._seen:
+                return False
+            fresh = Recommender.load(self._folder)
+            self._try_out(fresh)
+            self._seen, self.current = named, fresh
         self._on_swap()
         log.info("artefact in use", artefact=fresh.artefact, trouble=fresh.trouble)
         return True

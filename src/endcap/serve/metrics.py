@@ -1,13 +1,17 @@
 """What is counted, in a registry of its own so that two servers in one process do not mix."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from endcap.events.store import Receipt
 
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Set where several workers count together, each into files of its own in this folder."""
 OUTCOMES: Final = ("received", "stored", "duplicate", "rejected", "quarantined")
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -34,7 +38,10 @@ class Metrics:
             for name in OUTCOMES
         }
         self.queue = Gauge(
-            "endcap_ingest_queue_depth", "Events waiting for their commit.", registry=registry
+            "endcap_ingest_queue_depth",
+            "Events waiting for their commit.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self.commit = Histogram(
             "endcap_commit_duration_seconds",
@@ -51,13 +58,21 @@ class Metrics:
         )
         self.model_age = Gauge(
             "endcap_model_age_seconds", "Age of the artefact in use; NaN without one.",
-            registry=registry,
+            registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
         self.impressions_dropped = Counter(
             "endcap_impressions_dropped",
             "Impressions not logged because their queue was full or the store failed.",
             registry=registry,
         )
+
+    def text(self) -> bytes:
+        """Return all metrics in the text format of Prometheus, those of all workers together."""
+        if SHARED_FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
     def count(self, receipt: Receipt) -> None:
         """Add one receipt to the five event counters."""

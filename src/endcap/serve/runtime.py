@@ -11,6 +11,8 @@ import structlog
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
@@ -18,7 +20,7 @@ from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
-from endcap.serve.sharing import open_live_state
+from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 
 log = structlog.get_logger(__name__)
@@ -43,25 +45,30 @@ class Runtime:
         Who may talk to it.
     running
         Idempotency keys of the writes being worked on, with the hash of each request.
+    slates
+        How many are being made.
     draining
         Whether the server is about to stop, so that nobody should send it more work.
 
     Stability: caller.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, bus: LiveBus | None = None) -> None:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
         self.draining = False
+        self.slates = 0
         self.keys = KeyRing(settings.store.folder)
         self.running: dict[str, str] = {}
         self.kinds = {
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,
         }
-        self.live = open_live_state(settings.live, store, self.kinds)
-        self.recommender = RecommenderHolder(settings.store.folder, on_swap=self.live.promoted)
+        self.live = open_live_state(settings.live, store, self.kinds, bus)
+        self.recommender = RecommenderHolder(
+            settings.store.folder, try_out=self._try_out, on_swap=self.live.promoted
+        )
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
             store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
@@ -73,7 +80,7 @@ class Runtime:
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
+    def open(cls, settings: Settings, *, bus: LiveBus | None = None) -> Self:
         """Open the store that the settings name and load what is current.
 
         Raises
@@ -81,7 +88,7 @@ class Runtime:
         StoreError
             When the store cannot be opened.
         """
-        return cls(settings, open_store(settings.store))
+        return cls(settings, open_store(settings.store), bus)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read or score in a thread, and wait for it without holding up other requests."""
@@ -90,6 +97,15 @@ class Runtime:
     async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what may wait for the disk in a thread of those kept for that."""
         return await _within(self._writers, partial(work, *args, **kwargs))
+
+    async def warm_up(self) -> None:
+        """Answer once before anybody asks: what is compiled or read on first use is ready then."""
+        await self.run(self._try_out, self.recommender.current)
+
+    def _try_out(self, recommender: Recommender) -> None:
+        """Have a recommender answer a stranger who looks at an item."""
+        items = self.live.item_ids()[:1]
+        recommender.recommend([Request(), Request(context_items=tuple(items))], self.live)
 
     def warmed(self) -> None:
         """Wait until what happened lately has been counted."""

@@ -91,18 +91,20 @@ class LiveBus(Protocol):
         """Let go of connections."""
 
 
-def open_live_state(settings: LiveSettings, store: Store, kinds: Mapping[str, float]) -> LiveState:
-    """Return a live state of this process alone, or one shared over ``settings.url``.
+def open_live_state(
+    settings: LiveSettings, store: Store, kinds: Mapping[str, float], bus: LiveBus | None = None
+) -> LiveState:
+    """Return a live state of this process alone, or one shared over ``settings.url`` or `bus`.
 
     Raises
     ------
     PluginError
         When no installed bus takes URLs of that scheme.
     """
-    if not settings.url:
+    if settings.url:
+        bus = plugins.load("endcap.buses", settings.url.partition(":")[0])(settings)
+    if bus is None:
         return LiveState(store, kinds)
-    scheme = settings.url.partition(":")[0]
-    bus: LiveBus = plugins.load("endcap.buses", scheme)(settings)
     return SharedState(store, kinds, bus)
 
 

@@ -17,18 +17,24 @@ from endcap.serve.http.openapi import describe
 from endcap.serve.http.operations import OPERATIONS
 from endcap.serve.http.problems import HANDLERS
 from endcap.serve.runtime import Runtime
+from endcap.serve.sharing import LiveBus
 from endcap.serve.tracker import routes as tracker_routes
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, bus: LiveBus | None = None) -> FastAPI:
     """Return the application; its `app.state.runtime` is open until the app's lifespan ends.
+
+    Parameters
+    ----------
+    bus
+        Over which workers of one machine follow each other; unused where the settings name one.
 
     Raises
     ------
     EndcapError
         When the store cannot be opened.
     """
-    runtime = Runtime.open(settings)
+    runtime = Runtime.open(settings, bus=bus)
     app = FastAPI(
         title="Endcap",
         version=__version__,
@@ -66,6 +72,7 @@ def _routes(runtime: Runtime) -> list[BaseRoute]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     try:
+        await runtime.warm_up()
         yield
     finally:
         runtime.close()

@@ -1,6 +1,6 @@
 """Is it alive, should it be sent work, what runs, and the figures."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from endcap.schema.errors import EndcapError
 from endcap.schema.version import __version__
@@ -40,8 +40,7 @@ async def metrics(call: Call) -> Answer:
     """Return all metrics in the text format of Prometheus."""
     runtime = call.runtime
     runtime.metrics.model_age.set(runtime.recommender.age_seconds(runtime.live.now))
-    content = generate_latest(runtime.metrics.registry)
-    return Answer(200, content, UNKEPT, CONTENT_TYPE_LATEST)
+    return Answer(200, runtime.metrics.text(), UNKEPT, CONTENT_TYPE_LATEST)
 
 
 def _checks(runtime: Runtime) -> dict[str, CheckResult]:

@@ -29,7 +29,7 @@ MEANING: Final = {
     422: "The request has another shape than asked for.",
     429: "Too much at once; nothing was stored. Try again after Retry-After seconds.",
     500: "A fault of ours.",
-    503: "The store takes no writes now.",
+    503: "Not now: the store takes no writes, or too much is asked at once.",
     507: "No space is left; nothing was stored.",
 }
 APART: Final = "Anything else is not stored but kept in the quarantine, and the answer says why."

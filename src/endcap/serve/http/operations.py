@@ -77,17 +77,20 @@ OPERATIONS: Final = (
         "GET", "/v1/recommendations", "getRecommendations", "recommendations",
         "Recommend to a shopper, known or not.",
         recommendations.get_recommendations, "public", {200: SlateOut}, query=AskQuery,
+        errors=(503,),
     ),
     Operation(
         "POST", "/v1/recommendations", "postRecommendations", "recommendations",
         "Recommend, with the question in the body.",
-        recommendations.post_recommendations, "public", {200: SlateOut}, body=Ask, errors=BODY,
+        recommendations.post_recommendations, "public", {200: SlateOut}, body=Ask,
+        errors=(*BODY, 503),
         examples={"a guest with a cart": {"visitor_id": "v-81", "context_items": ["22423"]}},
     ),
     Operation(
         "GET", "/v1/items/{item_id:id}/similar", "getSimilarItems", "recommendations",
         "What goes with an item.",
         recommendations.get_similar, "public", {200: SlateOut}, query=SimilarQuery,
+        errors=(503,),
     ),
     Operation(
         "PUT", "/v1/items", "putItems", "catalogue", "Insert or replace up to 1,000 items.",

@@ -4,9 +4,11 @@ import secrets
 from dataclasses import replace
 from math import isfinite
 
+from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Reason, Request, Slate, SlateItem
 from endcap.serve.http.calls import Answer, Call
+from endcap.serve.http.in_time import answer_in_time
 from endcap.serve.http.problems import ApiError
 from endcap.serve.http.shapes import Ask, ReasonOut, SimilarQuery, SlateItemOut, SlateOut
 from endcap.serve.impressions import Shown
@@ -26,10 +28,8 @@ async def post_recommendations(call: Call) -> Answer:
 async def get_similar(call: Call) -> Answer:
     """Answer what goes with an item; an unknown one gets a fallback."""
     query: SimilarQuery = call.query
-    runtime = call.runtime
-    recommender = runtime.recommender.current
-    slate = await runtime.run(recommender.similar, call.path("item_id"), query.k, runtime.live)
-    return _show(call, slate, query)
+    request = Request(placement=SIMILAR, context_items=(call.path("item_id"),), k=query.k)
+    return _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
 
 
 async def _recommend(call: Call, ask: Ask) -> Answer:
@@ -47,10 +47,7 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         boost=ask.boost,
         seed=ask.seed,
     )
-    runtime = call.runtime
-    answer = runtime.recommender.current.recommend
-    slates: list[Slate] = await runtime.run(answer, [request], runtime.live)
-    return _show(call, slates[0], ask)
+    return _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
 
 
 def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:

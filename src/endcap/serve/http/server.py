@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import socket
+import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -18,8 +20,13 @@ BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Return a socket bound to `host` and `port` (0: any free one).
+
+    Parameters
+    ----------
+    shared
+        Whether others of this kind may listen beside it, each getting its part of the connections.
 
     Raises
     ------
@@ -32,6 +39,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(f"serve.host = {host!r}: {error.strerror}.") from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         bound.bind((host, port))
         bound.listen(BACKLOG)
@@ -42,6 +51,24 @@ def listen(host: str, port: int) -> socket.socket:
             hint=f"Another one: endcap serve --port {port + 1}" if port else "",
         ) from error
     return bound
+
+
+def listen_shared(host: str, port: int, count: int) -> list[socket.socket]:
+    """Return `count` sockets of one port, for as many workers.
+
+    Linux spreads connections over them evenly; elsewhere it is one socket that all listen to.
+
+    Raises
+    ------
+    ConfigError
+        As `listen`: the port must be free, so that two servers never share one by accident.
+    """
+    first = listen(host, port)
+    if sys.platform != "linux" or count == 1:
+        return [first] * count
+    port = first.getsockname()[1]
+    first.close()
+    return [listen(host, port, shared=True) for _ in range(count)]
 
 
 def address(bound: socket.socket) -> str:
@@ -64,6 +91,7 @@ class Server(uvicorn.Server):
         self._runtime: Runtime = app.state.runtime
         self._notice = min(notice_seconds, drain_seconds / 4)
         self.interrupted = False
+        self.on_started: Callable[[], object] | None = None
         super().__init__(
             uvicorn.Config(
                 app,
@@ -83,6 +111,12 @@ class Server(uvicorn.Server):
             self._notice = 0.0  # somebody is waiting at the keyboard
         self._runtime.draining = True
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so to whoever asked."""
+        await super().startup(sockets)
+        if self.started and self.on_started:
+            self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Go on for a moment, then let uvicorn stop."""

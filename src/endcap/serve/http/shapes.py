@@ -27,6 +27,7 @@ Person = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0)]
+Timeout = Annotated[int, Meta(ge=1, le=60_000, description="Later, the catalogue answers.")] | None
 Language = Annotated[
     Literal["auto", "en", "zh"], Meta(description="Of `why`; auto follows Accept-Language.")
 ]
@@ -186,6 +187,7 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     user_id: Id | None = None
     visitor_id: Id | None = None
+    timeout_ms: Timeout = None
     lang: Language = "auto"
 
 
@@ -201,6 +203,7 @@ class Ask(Struct, forbid_unknown_fields=True):
     filter: Annotated[str, Meta(max_length=MAX_BYTES, description=FILTER)] = ""
     boost: Annotated[str, Meta(max_length=MAX_BYTES, description=BOOST)] = ""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    timeout_ms: Timeout = None
     lang: Language = "auto"
 
 

@@ -1,0 +1,42 @@
+"""A slate in time: what takes too long the catalogue answers, what is too much is refused."""
+
+import asyncio
+
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Request, Slate
+from endcap.serve.http.problems import ApiError
+from endcap.serve.runtime import Runtime
+
+
+async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int | None) -> Slate:
+    """Answer a request within `timeout_ms` (None: as the settings say), however.
+
+    Slow is the store or a queue; the catalogue is in memory. What still waits in the queue at its
+    deadline is taken out, so that nobody works for those who have left.
+
+    Raises
+    ------
+    ApiError
+        503 when as many slates are under way as may be. Events are never refused for their sake.
+    """
+    told = runtime.settings.serve
+    if runtime.slates >= told.waiting_slates:
+        detail = f"{runtime.slates} slates are under way already."
+        raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
+    milliseconds = timeout_ms or told.timeout_ms
+    recommend = runtime.recommender.current.recommend
+    runtime.slates += 1
+    try:
+        work = runtime.run(recommend, [request], runtime.live)
+        return (await asyncio.wait_for(work, milliseconds / 1000))[0]
+    except TimeoutError:
+        return _stopgap(runtime, request, milliseconds)
+    finally:
+        runtime.slates -= 1
+
+
+def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Slate:
+    """Answer from memory alone: what may be shown, newest first, for nobody in particular."""
+    nobody = request.model_copy(update={"user_id": None, "visitor_id": None})
+    late = Recommender(trouble=f"not answered within {milliseconds} ms")
+    return late.recommend([nobody], runtime.live)[0]

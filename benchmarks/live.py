@@ -32,7 +32,7 @@ from endcap.prepare.split import Split, Targets, Temporal
 from endcap.recommend.blend import blend
 
 K = 10
-SHARES = tuple((pairs, trend) for pairs in (0.0, 0.05, 0.1, 0.2) for trend in (0.0, 0.1, 0.2))
+SHARES = tuple((pairs, trend) for pairs in (0.0, 0.1, 0.2) for trend in (0.0, 0.1))
 """Of the live pairs and of what is trending live."""
 STILL = {"ease": {"l2": 300.0, "decay_events": 100.0}, "trending": {"half_life_days": 7.0}}
 """The models that stay as they are, with weights 1 and 0.5: what the shop recipe leans on."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from endcap.models.deep.encoder import Array, Weights
 from endcap.models.deep.inputs import GAPS, Events, Facts
-from endcap.models.deep.loss import cross_entropy, drawn, everybody
+from endcap.models.deep.loss import BLOCK_BYTES, cross_entropy, drawn, everybody
 from endcap.models.deep.network import ItemTable, Network
 from endcap.models.deep.packing import Ints, Packed, batches, lessons, pack, tails
 from endcap.models.deep.settings import DeepSpec
@@ -231,10 +231,19 @@ class _Learner:
         states = self._states(packed, self.network.inputs()[events.items[packed.tokens]])
         states = states[torch.from_numpy(packed.last)]
         wanted = torch.from_numpy(events.items[ends[packed.order]].astype(np.int64))
-        scores = states @ self.network.outputs().T
-        rank = (scores > scores.gather(1, wanted[:, None])).sum(1)
+        rank = ranks(states, self.network.outputs(), wanted)
         gains = torch.where(rank < ANSWERED, 1 / torch.log2(rank + 2.0), 0.0)
         return float(gains.mean())
+
+
+def ranks(states: Tensor, table: Tensor, wanted: Tensor) -> Tensor:
+    """Return int64 (n,): how many items score more than the wanted one, in blocks."""
+    size = max(1, BLOCK_BYTES // (4 * len(table)))
+    parts = []
+    for mine, right in zip(torch.split(states, size), torch.split(wanted, size), strict=True):
+        scores = mine @ table.T
+        parts.append((scores > scores.gather(1, right[:, None])).sum(1))
+    return torch.cat(parts)
 
 
 def held_out(indptr: Ints, most: int, rng: np.random.Generator) -> Ints:

@@ -95,7 +95,7 @@ SPOKEN: Final = 0.2
 REPEATED: Final = 0.1
 """From this share of repeats on, how often something was taken may matter."""
 LARGE: Final = 15_000
-"""Above so many items a filter of the spectrum stands in for EASE, whose cost is cubic."""
+"""Above so many items a filter of the spectrum and the local ridge stand in for EASE."""
 SOURCES: Final = 100
 """There SLIT explains each item by so many others."""
 ANSWER_ONLY: Final = frozenset({"decay_events", "share", "itself"})
@@ -163,6 +163,14 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "user_norm": (0.0, 0.5),
         },
         cubic_s=30.0,
+    ),
+    "local-ridge": Entrant(
+        "local-ridge",
+        {
+            "decay_events": (100.0, 0.0, 30.0),
+            "l2": (30.0, 100.0, 10.0),
+            "popularity": (0.0, 0.2),
+        },
     ),
     "behaviours": Entrant(
         "behaviours",
@@ -258,6 +266,7 @@ def line_up(
         "slit": profile.ordered,
         "sasrec": profile.ordered and find_spec("torch") is not None,
         "spectral": profile.items > LARGE,
+        "local-ridge": profile.items > LARGE,
         "repeat": keep_seen and profile.clocked,
         "behaviours": target in profile.kinds and len(profile.kinds) > 1,
         "content-words": profile.titled >= SPOKEN,

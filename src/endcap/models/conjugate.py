@@ -33,24 +33,34 @@ def solve_rows(
     other
         float32 (m, d): the y.
     normal
-        base, float32 (d, d), symmetric positive semi-definite; and ridge, float32 (n,), above 0.
+        base, float32 (d, d), symmetric positive semi-definite (a diagonal one needs no turn);
+        and ridge, float32 (n,), above 0.
     start
         float32 (n, d): where to start; None starts at 0.
     steps
         At most so many for each row; 0 goes on to `TOLERANCE`.
     """
     (indptr, _, _), (base, ridge) = matrix, normal
-    values, turn = np.linalg.eigh(base.astype(np.float64))
-    shared, turn = np.maximum(values, 0).astype(np.float32), turn.astype(np.float32)
-    y = other @ turn
-    x = np.zeros((len(indptr) - 1, other.shape[1]), np.float32) if start is None else start @ turn
+    diagonal = np.diagonal(base)
+    if not np.array_equal(base, np.diag(diagonal)):
+        shared, turn = turned(base)
+        start = None if start is None else start @ turn
+        x = solve_rows(matrix, other @ turn, (np.diag(shared), ridge), start, steps)
+        return np.asarray(x @ turn.T, np.float32)
+    x = np.zeros((len(indptr) - 1, len(base)), np.float32) if start is None else start.copy()
     most = steps or 4 * other.shape[1]
 
     def block(first: int, last: int) -> None:
-        _steps((first, last), matrix, y, (shared, ridge), (x, most))
+        _steps((first, last), matrix, other, (diagonal.copy(), ridge), (x, most))
 
     over_blocks(len(x), BLOCK, block)
-    return np.asarray(x @ turn.T, np.float32)
+    return x
+
+
+def turned(base: Array) -> tuple[Array, Array]:
+    """Return the eigenvalues, float32 (d,), none below 0, and eigenvectors (d, d) of `base`."""
+    values, turn = np.linalg.eigh(base.astype(np.float64))
+    return np.maximum(values, 0).astype(np.float32), turn.astype(np.float32)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

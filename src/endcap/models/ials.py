@@ -4,7 +4,7 @@ Hu, Koren and Volinsky 2008 with what Rendle et al. 2022 (arXiv 2110.14037) foun
 weight for everything unobserved, a ridge that grows with frequency, a small start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -16,7 +16,7 @@ from scipy import sparse
 
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.cholesky import factor
-from endcap.models.conjugate import BLOCK, solve_rows
+from endcap.models.conjugate import BLOCK, solve_rows, turned
 from endcap.models.parallel import over_blocks
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec, parts
@@ -59,20 +59,28 @@ class IALS(HistorySpec):
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "IALSModel":
         """Alternate between users and items."""
-        random = np.random.default_rng(rng)
         by_user = self.train_matrix(data)
+        y = np.empty((0, self.factors), np.float32)
+        for epoch, (_, items) in enumerate(self.alternate(by_user, rng), start=1):
+            y = items
+            progress(epoch, self.epochs, "epochs")
+        known = np.bincount(by_user.indices, minlength=len(data.items)) > 0
+        squares, turn = turned(gram(y))
+        return IALSModel(self, data.users, data.items, y @ turn, known, np.diag(squares))
+
+    def alternate(self, by_user: sparse.csr_array, rng: Rng = 0) -> Iterator[tuple[Array, Array]]:
+        """Yield the factors of users and items, float32 (n, d), after each epoch."""
+        random = np.random.default_rng(rng)
         by_item = by_user.T.tocsr()
         scale = self.init / np.sqrt(self.factors)
         x, y = (
             (random.standard_normal((n, self.factors)) * scale).astype(np.float32)
-            for n in data.shape
+            for n in by_user.shape
         )
-        for epoch in range(self.epochs):
+        for _ in range(self.epochs):
             x = self.solve(by_user, y, x)
             y = self.solve(by_item, x, y)
-            progress(epoch + 1, self.epochs, "epochs")
-        known = np.diff(by_item.indptr) > 0
-        return IALSModel(self, data.users, data.items, y, known, gram(y))
+            yield x, y
 
     def solve(
         self,
@@ -129,11 +137,12 @@ class IALSModel(Model):
     Attributes
     ----------
     item_factors
-        float32 (n_items, d).
+        float32 (n_items, d), turned so that their Gram matrix is diagonal: a question is then
+        answered without touching the factors of items outside its history.
     known
         bool (n_items,): items that were taken; the others cannot be judged.
     item_gram
-        float32 (d, d): ``item_factors.T @ item_factors``.
+        float32 (d, d): ``item_factors.T @ item_factors``, diagonal.
     """
 
     answers: ClassVar[Answers] = Answers(explains=True)

@@ -43,12 +43,18 @@ class ItemKNN(HistorySpec):
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
         """Find each item's neighbours; `rng` is not used."""
-        columns = self._weigh(self.train_matrix(data).T.tocsr())
-        similar = self._nearest(columns, progress)
-        if self.normalise:
-            similar = scale_rows(similar, power(similar.sum(axis=1), -1.0))
+        similar = self.similarities(self.train_matrix(data), progress)
         rows = np.arange(len(data.items), dtype=np.int32)
         return LinearModel(self, data.users, data.items, rows, similar)
+
+    def similarities(
+        self, matrix: sparse.csr_array, progress: Progress = silent
+    ) -> sparse.csr_array:
+        """Return CSR float32 (items, items): each item's neighbours in users x items."""
+        similar = self._nearest(self._weigh(matrix.T.tocsr()), progress)
+        if self.normalise:
+            similar = scale_rows(similar, power(similar.sum(axis=1), -1.0))
+        return similar
 
     def _weigh(self, columns: sparse.csr_array) -> sparse.csr_array:
         """Weigh items as documents whose words are the users who took them."""

@@ -1,0 +1,93 @@
+"""One of our tasks of `scale` in a process of its own: TASK SYSTEM FOLDER THREADS SEED."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.peers.scale_running import EPOCHS, FACTORS, NEIGHBOURS, K, load, ndcg, told
+from endcap.models.conjugate import turned
+from endcap.models.ials import IALS, IALSModel, gram
+from endcap.models.item_knn import ItemKNN
+from endcap.models.local_ridge import LocalRidge
+from endcap.models.queries import Queries
+from endcap.prepare.dataset import Dataset
+from endcap.prepare.vocabulary import Vocabulary
+
+KNOWN = 900.0
+"""Weight of all that a person did not take: `unobserved` times the items (chosen at 1/16)."""
+
+
+def data_of(matrix: sparse.csr_array) -> Dataset:
+    """Return a data set of those ones."""
+    import pyarrow as pa
+
+    users, items = (pa.array(np.arange(n).astype(str)) for n in matrix.shape)
+    owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return Dataset.of(users.take(pa.array(owner)), items.take(pa.array(matrix.indices)))
+
+
+def ials(split: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """Alternate as `IALS.fit` does, and mark after every epoch while the clock stands."""
+    train, past = split["train"], split["past"]
+    spec = IALS(factors=FACTORS, epochs=EPOCHS, unobserved=KNOWN / train.shape[1])
+    spec.solve(past[:1], np.ones((train.shape[1], FACTORS), np.float32))  # compile
+    spent, marks, at = 0.0, [], []
+    began = time.perf_counter()
+    alternating = spec.alternate(train, seed)
+    for _ in range(EPOCHS):
+        _, y = next(alternating)
+        spent += time.perf_counter() - began
+        at.append(spent)
+        marks.append(ndcg(spec.solve(past, y), y, split))
+        began = time.perf_counter()
+    np.savez(folder / "factors.npz", x=spec.solve(train, y), y=y)
+    return {"wall_s": spent, "at_s": at, "ndcg@20": marks}
+
+
+def item_knn(split: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """Weigh and find neighbours, from the matrix on, as `ItemKNN.fit` does."""
+    spec = ItemKNN(neighbours=NEIGHBOURS, weighting="bm25", similarity="dot")
+    spec.similarities(split["train"][:9])  # compile
+    return timed(lambda: spec.similarities(split["train"]))
+
+
+def top_20(split: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """Answer everybody from their histories: fold in, score, leave out what they have."""
+    train = split["train"]
+    with np.load(folder / "factors.npz") as stored:
+        squares, turn = turned(gram(stored["y"]))
+        y = stored["y"] @ turn
+    words = [Vocabulary(map(str, range(n))) for n in train.shape]
+    spec = IALS(factors=FACTORS, unobserved=KNOWN / train.shape[1])
+    model = IALSModel(spec, *words, y, np.ones(len(y), bool), np.diag(squares))
+    queries = Queries.of_histories(np.split(train.indices, train.indptr[1:-1])).excluding_history()
+    model.retrieve(queries[:1], K)  # compile
+    return timed(lambda: model.retrieve(queries, K))
+
+
+def local_ridge(split: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """Fit the sparse form of EASE."""
+    data = data_of(split["train"])
+    return timed(lambda: LocalRidge().fit(data))
+
+
+def timed(work: Callable[[], Any]) -> dict[str, Any]:
+    """Return the wall seconds of `work`."""
+    began = time.perf_counter()
+    work()
+    return {"wall_s": time.perf_counter() - began}
+
+
+TASKS = {"ials": ials, "item-knn": item_knn, "top-20": top_20, "local-ridge": local_ridge}
+
+if __name__ == "__main__":
+    task, _, where, _, start = sys.argv[1:]
+    print(json.dumps(told(TASKS[task](load(Path(where)), Path(where), int(start)))))

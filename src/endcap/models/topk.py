@@ -27,7 +27,7 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
         scores[owner[known], queries.exclude[known]] = np.nan
     columns = queries.allowed
     if columns is not None:
-        columns = np.unique(columns[columns >= 0]).astype(np.int32)
+        columns = _rising(columns)
         scores = np.ascontiguousarray(scores[:, columns])
     counts, items, values = _select(np.ascontiguousarray(scores), min(k, scores.shape[1]))
     kept = np.arange(items.shape[1]) < counts[:, None]
@@ -38,6 +38,13 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
         values[kept],
         np.zeros(len(flat), np.uint8),
     )
+
+
+def _rising(columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the known columns, rising, each once; as they came where they already are so."""
+    if len(columns) and columns[0] >= 0 and (columns[1:] > columns[:-1]).all():
+        return columns
+    return np.unique(columns[columns >= 0]).astype(np.int32)
 
 
 def top_of_rows(matrix: sparse.csr_array, k: int) -> sparse.csr_array:

@@ -101,7 +101,13 @@ class Workers:
         log.error("worker died; another takes its place", pid=worker.pid, code=worker.exitcode)
 
     def _end(self) -> None:
-        """Have every worker finish what it is doing."""
+        """Have every worker finish what it is doing.
+
+        The sockets are theirs alone from now on: while one is open here, too, connections would
+        go on arriving after the worker that could take them has left.
+        """
+        for bound in self._sockets:
+            bound.close()
         for worker in self._workers.values():
             if worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)

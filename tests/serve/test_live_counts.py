@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served_shop import Served
 
-from endcap.models.live import Live, LiveCounts, LiveModel, LiveTrending
+from endcap.models.live import TRENDING, Live, LiveCounts, LiveModel, LiveTrending
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
@@ -47,7 +47,7 @@ def test_a_pair_speaks_once_enough_people_took_it() -> None:
 def test_one_shopper_alone_cannot_push_a_pair() -> None:
     counts = lived([("u", item) for _ in range(50) for item in (0, 1)], people=2)
     assert counts.followers("i0") == {}
-    assert dict(counts.trending(8))["i0"] == pytest.approx(50, rel=1e-6)
+    assert dict(counts.trending())["i0"] == pytest.approx(50, rel=1e-6)
 
 
 def test_what_comes_after_counts_more_than_what_came_before() -> None:
@@ -60,14 +60,24 @@ def test_counts_fade_by_half_in_a_half_life() -> None:
     counts = LiveCounts(Live(half_life_days=2.0))
     counts.add("u", "i0", 1.0, 0)
     counts.add("v", "i1", 1.0, 2 * DAY_US)
-    assert dict(counts.trending(2)) == pytest.approx({"i1": 1.0, "i0": 0.5})
+    assert dict(counts.trending()) == pytest.approx({"i1": 1.0, "i0": 0.5})
 
 
 def test_an_event_from_far_ahead_breaks_nothing() -> None:
     counts = lived([("u", 0), ("u", 1)])
     counts.add("v", "i2", 1.0, 10**18)
     counts.add("v", "i3", 1.0, 3)
-    assert all(np.isfinite(value) for _, value in counts.trending(8))
+    assert all(np.isfinite(value) for _, value in counts.trending())
+
+
+def test_what_is_trending_is_found_among_many() -> None:
+    counts = lived([])
+    random = np.random.default_rng(0)
+    drawn = np.minimum(random.zipf(1.3, 20_000), 3_000)
+    for item in drawn.tolist():
+        counts.add("u", f"i{item}", 1.0, 0)
+    exact = np.sort(np.bincount(drawn))[::-1][:TRENDING]
+    assert [count for _, count in counts.trending()] == pytest.approx(exact.tolist())
 
 
 def test_dislike_and_what_carries_no_preference_are_not_counted() -> None:
@@ -146,6 +156,6 @@ def test_a_server_that_starts_counts_what_happened_lately(
     learn(first, tmp_path)
     again = serve()  # another process of the shop would do the same
     again.runtime.warmed()
-    assert dict(again.runtime.live.live.trending(12)) == pytest.approx(
-        dict(first.runtime.live.live.trending(12))
+    assert dict(again.runtime.live.live.trending()) == pytest.approx(
+        dict(first.runtime.live.live.trending())
     )

@@ -103,7 +103,7 @@ ANSWER_ONLY: Final = frozenset({"decay_events", "share", "itself"})
 
 LONG: Final = 100
 """Interactions for each user from which transitions walk one step only and sessions are not
-compared: both are for short histories, and in long ones their pairs fill the square of the items."""
+compared: both are for short histories; in long ones their pairs fill the square of the items."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 DAY_US = 86_400_000_000
 FAINT = 1e-3
 """Past events that count less are passed over."""
-TRENDING = 1_000
+TRENDING = 200
 """Items that can be trending."""
 
 
@@ -102,6 +102,8 @@ class LiveCounts:
         self._lock = threading.Lock()
         self._items: OrderedDict[str, _Item] = OrderedDict()
         self._last: OrderedDict[str, deque[str]] = OrderedDict()
+        self._top: dict[str, float] = {}
+        self._bar = 0.0  # whoever is not in `_top` counts no more than this
         self._first: int | None = None
         self._newest = 0
         self._rate = math.log(2) / (spec.half_life_days * DAY_US)
@@ -131,6 +133,7 @@ class LiveCounts:
             last = self._remembered(actor)
             taken = self._item(item_id)
             taken.count += gain
+            self._rise(item_id, taken.count)
             if item_id in last:
                 return  # said already: one shopper, one voice
             for back, other_id in enumerate(reversed(last)):
@@ -154,17 +157,20 @@ class LiveCounts:
                 if people >= spec.people and other_id in self._items
             }
 
-    def trending(self, n: int) -> list[tuple[str, float]]:
-        """Return the n items taken most, and their counts in events of this moment."""
+    def trending(self) -> list[tuple[str, float]]:
+        """Return the `TRENDING` items taken most, and their counts in events of this moment."""
         with self._lock:
             one = self._worth(self._newest)
-            best = heapq.nlargest(n, self._items.items(), key=lambda pair: pair[1].count)
-            return [(item_id, item.count / one) for item_id, item in best]
+            best = heapq.nlargest(TRENDING, self._top.items(), key=_count)
+            return [(item_id, count / one) for item_id, count in best]
 
-    def forget(self, item_id: str) -> None:
-        """An item is gone."""
-        with self._lock:
-            self._items.pop(item_id, None)
+    def _rise(self, item_id: str, count: float) -> None:
+        # Counts only grow, so nobody below the bar can be among the first without passing here.
+        if count > self._bar:
+            self._top[item_id] = count
+            if len(self._top) > 2 * TRENDING:
+                self._top = dict(heapq.nlargest(TRENDING, self._top.items(), key=_count))
+                self._bar = min(self._top.values())
 
     def _worth(self, time: int) -> float:
         # Bounded: a thousand half-lives from the first event on, all count alike.
@@ -253,10 +259,14 @@ class LiveTrending(Model):
 
     def scores(self, queries: Queries) -> Floats:
         """Return the counts of this moment; NaN for what nobody takes."""
-        rows, counts = _known(self.items, self.counts.trending(TRENDING))
+        rows, counts = _known(self.items, self.counts.trending())
         one = np.full(len(self.items), np.nan, np.float32)
         one[rows] = counts
         return np.tile(one, (len(queries), 1))
+
+
+def _count(entry: tuple[str, float]) -> float:
+    return entry[1]
 
 
 def _known(

@@ -20,7 +20,7 @@ FAST = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, keep_seen: FAST)
+    monkeypatch.setattr("endcap.evaluate.learning.line_up", lambda profile, **asked: FAST)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [
         f"{u}-{n},purchase,{(start + timedelta(days=12 * n + u % 11)).isoformat()},"

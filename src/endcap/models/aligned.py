@@ -81,7 +81,7 @@ class Aligned(HistorySpec):
                 hint="Use transitions, slit, ease, item-knn or rp3beta.",
             )
         progress(1, 3, "descriptions")
-        events = np.bincount(data.column("item"), minlength=len(data.items))
+        events = np.bincount(self.heard(data).column("item"), minlength=len(data.items))
         described = fit_descriptions(data.item_table, self.description)
         vectors = described.transform(data.item_table)
         known = np.flatnonzero(events[base.rows])
@@ -133,7 +133,11 @@ class Aligned(HistorySpec):
         return scale_rows(near, power(near.sum(axis=1), -1.0))
 
     def _base(self) -> HistorySpec:
-        own = {"confidence": self.confidence, "decay_events": self.decay_events}
+        own = {
+            "confidence": self.confidence,
+            "decay_events": self.decay_events,
+            "kinds": self.kinds,
+        }
         spec = specs.make(self.base, {**self.settings, **own})
         if not isinstance(spec, HistorySpec):
             raise ConfigError(f"Aligned cannot build on {self.base!r}.", hint="Use transitions.")

@@ -8,8 +8,8 @@ from endcap.serve.http.problems import ApiError
 from endcap.serve.runtime import Runtime
 
 
-async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int | None) -> Slate:
-    """Answer a request within `timeout_ms` (None: as the settings say), however.
+async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Slate:
+    """Answer a request within `timeout_ms` (0: as the settings say), however.
 
     Slow is the store or a queue; the catalogue is in memory. What still waits in the queue at its
     deadline is taken out, so that nobody works for those who have left.

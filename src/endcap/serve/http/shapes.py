@@ -27,7 +27,9 @@ Person = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0)]
-Timeout = Annotated[int, Meta(ge=1, le=60_000, description="Later, the catalogue answers.")] | None
+Timeout = Annotated[
+    int, Meta(ge=0, le=60_000, description="Later, the catalogue answers; 0: as the server is set.")
+]
 Language = Annotated[
     Literal["auto", "en", "zh"], Meta(description="Of `why`; auto follows Accept-Language.")
 ]
@@ -187,7 +189,7 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     user_id: Id | None = None
     visitor_id: Id | None = None
-    timeout_ms: Timeout = None
+    timeout_ms: Timeout = 0
     lang: Language = "auto"
 
 
@@ -200,10 +202,18 @@ class Ask(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     context_items: Annotated[list[Id], Meta(max_length=100)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_LIST)] = []
-    filter: Annotated[str, Meta(max_length=MAX_BYTES, description=FILTER)] = ""
-    boost: Annotated[str, Meta(max_length=MAX_BYTES, description=BOOST)] = ""
+    filter: Annotated[
+        str,
+        Meta(
+            max_length=MAX_BYTES, description=FILTER, extra_json_schema={"format": "endcap-filter"}
+        ),
+    ] = ""
+    boost: Annotated[
+        str,
+        Meta(max_length=MAX_BYTES, description=BOOST, extra_json_schema={"format": "endcap-boost"}),
+    ] = ""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    timeout_ms: Timeout = None
+    timeout_ms: Timeout = 0
     lang: Language = "auto"
 
 

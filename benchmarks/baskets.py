@@ -13,7 +13,6 @@ shoppers whose next basket holds such items.
 """
 
 import argparse
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,16 +90,8 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 
 def rivals(args: argparse.Namespace) -> dict[str, Entrant]:
-    """Return who takes part, `popular` always; a quick look tries first settings only."""
-    asked = [name.strip() for name in args.models.split(",") if name.strip()]
-    names = ["popular", *asked] if asked else QUICK if args.quick else ENTRANTS
-    found = {name: ENTRANTS.get(name, Entrant(name)) for name in names}
-    if not args.quick:
-        return found
-    return {
-        name: replace(one, axes={key: values[:1] for key, values in one.axes.items()})
-        for name, one in found.items()
-    }
+    """Return who takes part; see `study.rivals`."""
+    return study.rivals(args, ENTRANTS, QUICK)
 
 
 def labelled(source: Folder) -> npt.NDArray[np.str_]:

@@ -16,7 +16,7 @@ import argparse
 from dataclasses import replace
 from typing import Any, Final
 
-from benchmarks import data, study
+from benchmarks import data, report, study
 from benchmarks.data import Folder
 from benchmarks.fixed_split import labelled
 from endcap.evaluate.folder import EVENTS
@@ -63,10 +63,10 @@ def rivals(args: argparse.Namespace, source: Folder, target: str) -> dict[str, E
     found = line_up(profile, keep_seen=args.keep_seen, target=target)
     asked = QUICK if args.quick else tuple(found)
     if args.models:
-        asked = ("popular", *(name.strip() for name in args.models.split(",")))
+        asked = ("popular", *report.names(args.models))
     merged = {name: found.get(name, Entrant(name)) for name in asked if name in found}
     if args.quick:
-        merged = {name: _first_settings(entrant) for name, entrant in merged.items()}
+        merged = {name: study.first_settings(entrant) for name, entrant in merged.items()}
     alone = {
         single(name, target): replace(entrant, fixed={**entrant.fixed, "kinds": (target,)})
         for name, entrant in merged.items()
@@ -91,7 +91,3 @@ def against_single(found: dict[str, Any], target: str, k: int) -> dict[str, Any]
         for name, figures in PUBLISHED.items():
             print(f"published: {name}: {figures}")
     return {"best_single": best, "over_single": ratio, "published": PUBLISHED}
-
-
-def _first_settings(entrant: Entrant) -> Entrant:
-    return replace(entrant, axes={key: values[:1] for key, values in entrant.axes.items()})

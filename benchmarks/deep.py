@@ -29,7 +29,7 @@ from endcap.evaluate.meter import Meter
 from endcap.models.sasrec import SASRec
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import Fixed
-from endcap.schema.errors import ConfigError, PluginError, nearest
+from endcap.schema.errors import ConfigError
 
 RUNNER = Path(__file__).parent / "peers" / "deep_running.py"
 PEERS = ("recbole", "rectools")
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = report.parser(__doc__)
     parser.add_argument("--set", action="append", default=[], help="a setting: epochs=2 (repeat)")
     args = parser.parse_args(argv)
-    names, settings = _named(args.peers), _settings(args.set)
+    names, settings = report.peers(args.peers, PEERS), _settings(args.set)
     spec = SASRec.parse((BOUNDED if args.quick else {}) | settings)
     source = data.load(data.find(args.data, "beauty"))
     rule = Fixed.model_validate({"labels": leave_one_out.labels_of(source), "refit": False})
@@ -107,14 +107,6 @@ def _train(spec: SASRec, train: Dataset, seed: int) -> tuple[Any, dict[str, floa
         "tokens_per_cpu_s": model.foreseen / meter.cpu_s,
         "peak_mb": meter.peak_mb,
     }
-
-
-def _named(peers: str) -> list[str]:
-    names = [name.strip() for name in peers.split(",") if name.strip()]
-    for name in names:
-        if name not in {*PEERS, "all"}:
-            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, PEERS))
-    return list(PEERS) if "all" in names else names
 
 
 def _peers(

@@ -5,7 +5,7 @@ import importlib.metadata
 import math
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from endcap.evaluate.meter import Meter
+from endcap.schema.errors import PluginError, nearest
 
 PACKAGES = (
     "endcap",
@@ -36,6 +37,26 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out.add_argument("--quick", action="store_true", help="a few seconds: less data, fewer models")
     out.add_argument("--seed", type=int, default=0)
     return out
+
+
+def names(given: str) -> list[str]:
+    """Return the names in ``a,b``."""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def peers(given: str, known: Collection[str]) -> list[str]:
+    """Return the peers that ``--peers`` names, all of `known` for ``all``.
+
+    Raises
+    ------
+    PluginError
+        For a name that is not known (with the nearest).
+    """
+    asked = names(given)
+    for name in asked:
+        if name not in {*known, "all"}:
+            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, known))
+    return list(known) if "all" in asked else asked
 
 
 def outcome(

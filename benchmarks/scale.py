@@ -22,7 +22,7 @@ from benchmarks import report
 from benchmarks.peers.installing import place
 from benchmarks.scale_data import Shop, shop
 from endcap.evaluate.meter import Meter
-from endcap.schema.errors import PluginError, nearest
+from endcap.schema.errors import PluginError
 
 USERS, ITEMS, INTERACTIONS = 200_000, 50_000, 10_000_000
 SIZES: Final = (1 / 16, 1 / 4, 1.0)
@@ -51,7 +51,7 @@ TARGETS: Final = {
 def main(argv: list[str]) -> dict[str, Any]:
     """Measure, print times, ratios and slopes, and draw them."""
     args = _parser().parse_args(argv)
-    peers = _named(args.peers)
+    peers = report.peers(args.peers, PEERS)
     with Meter() as meter, tempfile.TemporaryDirectory() as scratch:
         if args.items:
             sizes = {args.items / ITEMS: {"local-ridge": ["endcap"]}}
@@ -98,14 +98,6 @@ def _parser() -> Any:
     out.add_argument("--items", type=int, default=0, help="fit local-ridge on so many items only")
     out.add_argument("--largest", type=int, default=3, choices=(1, 2, 3), help="so many sizes only")
     return out
-
-
-def _named(peers: str) -> list[str]:
-    names = [name.strip() for name in peers.split(",") if name.strip()]
-    for name in names:
-        if name not in {*PEERS, "all"}:
-            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, PEERS))
-    return list(PEERS) if "all" in names else names
 
 
 def _at(size: float, who: dict[str, list[str]], args: Any, scratch: Path) -> dict[str, Any]:

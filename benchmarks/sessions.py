@@ -13,7 +13,6 @@ that the papers' P@20 is `hit@20` here and their MRR@20 is `mrr@20`.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -133,16 +132,8 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 
 def rivals(args: argparse.Namespace) -> dict[str, Entrant]:
-    """Return who takes part, `popular` always; a quick look tries first settings only."""
-    named = [name.strip() for name in args.models.split(",") if name.strip()]
-    names = ["popular", *named] if named else QUICK if args.quick else ENTRANTS
-    found = {name: ENTRANTS.get(name, Entrant(name)) for name in names}
-    if not args.quick:
-        return found
-    return {
-        name: replace(one, axes={key: values[:1] for key, values in one.axes.items()})
-        for name, one in found.items()
-    }
+    """Return who takes part; see `study.rivals`."""
+    return study.rivals(args, ENTRANTS, QUICK)
 
 
 def read(path: Path) -> tuple[Sessions, Sessions, pa.Array]:

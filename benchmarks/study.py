@@ -213,16 +213,27 @@ def entrants(args: argparse.Namespace, source: Folder) -> dict[str, Entrant]:
     """Return the models that can take part on this data, with their axes."""
     profile = Profile.of(source.data, ordered=source.ordered, clocked=source.clocked)
     found = line_up(profile, keep_seen=args.keep_seen)
-    if args.models:
-        asked = [name.strip() for name in args.models.split(",")]
-        found = {name: found.get(name, Entrant(name)) for name in ("popular", *asked)}
-    if args.quick:
-        quick = [name for name in found if args.models or name in QUICK]
-        found = {
-            name: replace(found[name], axes={k: v[:1] for k, v in found[name].axes.items()})
-            for name in quick
-        }
-    return found
+    return rivals(args, found, QUICK)
+
+
+def rivals(
+    args: argparse.Namespace, known: Mapping[str, Entrant], quick: Sequence[str]
+) -> dict[str, Entrant]:
+    """Return those of `known` whom ``--models`` names, and `popular`; else all, or the `quick`.
+
+    A quick look tries first settings only.
+    """
+    asked = report.names(args.models)
+    names = ["popular", *asked] if asked else quick if args.quick else known
+    found = {name: known.get(name, Entrant(name)) for name in names}
+    if not args.quick:
+        return found
+    return {name: first_settings(entrant) for name, entrant in found.items()}
+
+
+def first_settings(entrant: Entrant) -> Entrant:
+    """Return an entrant that tries nothing else."""
+    return replace(entrant, axes={key: values[:1] for key, values in entrant.axes.items()})
 
 
 def _budget(args: argparse.Namespace) -> float:

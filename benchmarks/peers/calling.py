@@ -13,7 +13,7 @@ from benchmarks.peers.installing import place
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.judging import Cost, Result, judge
 from endcap.models.candidates import Candidates
-from endcap.schema.errors import PluginError, nearest
+from endcap.schema.errors import PluginError
 
 RUNNER = Path(__file__).with_name("running.py")
 MODELS = {
@@ -52,11 +52,7 @@ def ask_peers(
 
 
 def _named(peers: str) -> list[str]:
-    names = [name.strip() for name in peers.split(",") if name.strip()]
-    for name in names:
-        if name not in {*MODELS, "all"}:
-            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, MODELS))
-    return list(MODELS) if "all" in names else names
+    return report.peers(peers, MODELS)
 
 
 def _ask(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import report
 from benchmarks.peers.installing import place
 from endcap.prepare.dataset import Dataset
-from endcap.schema.errors import PluginError, nearest
+from endcap.schema.errors import PluginError
 
 RUNNER = Path(__file__).with_name("ratings_running.py")
 MODELS = {"surprise": ("surprise-svd", "surprise-svdpp"), "lenskit": ("lenskit-biased-mf",)}
@@ -21,13 +22,9 @@ def ask_peers(
     peers: str, source: Dataset, tests: list[np.ndarray]
 ) -> tuple[dict[str, Found], dict[str, str]]:
     """Return (predictions by fold, CPU seconds a fold) by model, and why others are missing."""
-    names = [name.strip() for name in peers.split(",") if name.strip()]
-    for name in names:
-        if name not in {*MODELS, "all"}:
-            raise PluginError(f"There is no peer {name!r}.", hint=nearest(name, MODELS))
     found: dict[str, Found] = {}
     absent: dict[str, str] = {}
-    for name in MODELS if "all" in names else names:
+    for name in report.peers(peers, MODELS):
         python = place(PLACES[name]) / "bin" / "python"
         for model in MODELS[name]:
             if python.exists():

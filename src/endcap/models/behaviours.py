@@ -99,9 +99,7 @@ class BehavioursModel(LinearModel):
         self, query: Queries, items: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         """Return float32 (len(items), len(query.items)): the share of each past event."""
-        place = np.full(len(self.items) + 1, -1, np.int64)
-        place[self.rows] = np.arange(len(self.rows))
-        past, asked = place[query.items], place[items]
+        past, asked = self.places(query.items), self.places(items)
         out = np.zeros((len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
         x, y = (weights[told, None] for weights in self._sides(query))

@@ -44,13 +44,18 @@ class LinearModel(Model):
             out[np.ix_(asked, self.rows)] = spoken[asked]
         return out
 
+    def places(self, items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """Return int64 (n,): where item rows stand in `rows`, -1 where they (or -1) do not."""
+        place = np.full(len(self.items) + 1, -1, np.int64)
+        place[self.rows] = np.arange(len(self.rows))
+        found: npt.NDArray[np.int64] = place[items]
+        return found
+
     def contributions(
         self, query: Queries, items: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         """Return float32 (len(items), len(query.items)): the share of each past event."""
-        place = np.full(len(self.items) + 1, -1, np.int64)
-        place[self.rows] = np.arange(len(self.rows))
-        past, asked = place[query.items], place[items]
+        past, asked = self.places(query.items), self.places(items)
         out = np.zeros((len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
         block = self.effects[past[told]][:, asked[heard]]

@@ -19,6 +19,8 @@ from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.serve.histories import Histories
 
+Row = tuple[Any, ...]
+"""What is used of an event: a value for each name in `_USED`."""
 WARM_DAYS: Final = 14.0
 """What is older counts a quarter at most, and the artefact has learnt it."""
 SEEN_BY_NOBODY: Final = "impression"
@@ -149,7 +151,7 @@ class LiveState:
         The receipt does not say which rows were duplicates; where there are any, the histories
         that the batch touches are read again from the store.
         """
-        rows = zip(*(events[name].to_pylist() for name in _USED), strict=True)
+        rows = _rows(events)
         with self._people:
             for user, visitor, item, kind, time, value in rows:
                 who = self.resolve(actor(user, visitor) or "")
@@ -158,7 +160,7 @@ class LiveState:
                 elif item is not None and kind in self._kinds:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
         if not receipt.duplicate:
-            self._count(events)
+            self._count(rows)
         self._touch()
 
     def events_elsewhere(self, events: pa.Table, *, repeats: bool) -> None:
@@ -166,12 +168,12 @@ class LiveState:
 
         What is kept may hold them already, so the histories they touch are read again.
         """
-        people = zip(events["user_id"].to_pylist(), events["visitor_id"].to_pylist(), strict=True)
+        rows = _rows(events)
         with self._people:
-            for user, visitor in set(people):
+            for user, visitor in {row[:2] for row in rows}:
                 self._histories.forget(self.resolve(actor(user, visitor) or ""))
         if not repeats:
-            self._count(events)
+            self._count(rows)
         self._touch()
 
     def warm(self, end: threading.Event, days: float = WARM_DAYS) -> None:
@@ -181,13 +183,12 @@ class LiveState:
         for batch in self._store.log.scan(until - timedelta(days=days), until, kinds):
             if end.is_set():
                 return
-            self._count(pa.Table.from_batches([batch]))
+            self._count(_rows(batch))
         self._touch()
 
-    def _count(self, events: pa.Table) -> None:
+    def _count(self, rows: Sequence[Row]) -> None:
         """Let everybody know; the weights of kinds that say nothing, or no, are passed over."""
-        rows = zip(*(events[name].to_pylist() for name in _USED[:5]), strict=True)
-        for user, visitor, item, kind, time in rows:
+        for user, visitor, item, kind, time, _ in rows:
             weight = self._weights.get(kind, 0.0)
             if item is not None and weight > 0:
                 who = self.resolve(actor(user, visitor) or "")
@@ -259,6 +260,12 @@ class LiveState:
 
 
 _USED: Final = ("user_id", "visitor_id", "item_id", "kind", "time", "value")
+
+
+def _rows(events: pa.Table | pa.RecordBatch) -> list[Row]:
+    return list(zip(*(events.column(name).to_pylist() for name in _USED), strict=True))
+
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

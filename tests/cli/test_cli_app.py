@@ -5,9 +5,11 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+import structlog
 
 from endcap.cli import app as cli
 from endcap.schema.errors import DataError
+from endcap.serve.logs import configure_logs
 
 
 def endcap(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -59,3 +61,12 @@ def test_errors_become_exit_codes(
     monkeypatch.setattr(cli, "_call", fail)
     assert cli.run(["config"]) == code
     assert capsys.readouterr().err.startswith("endcap: ")
+
+
+def test_a_verb_after_one_with_its_own_log_can_still_warn(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs(as_json=True)
+    assert cli.run(["--version"]) == 0
+    structlog.get_logger("later").warning("heard", number=7)
+    assert "heard" in capsys.readouterr().err

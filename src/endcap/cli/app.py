@@ -64,6 +64,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _hush() -> None:
     """Keep the log of the stages to warnings, on stderr; ``endcap serve`` logs in its own way."""
+    structlog.reset_defaults()  # a verb run before in this process may have set what goes with it
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),

@@ -128,10 +128,13 @@ def mix(pool: Pool, exam: Exam, k: int, start: Mapping[str, float]) -> Mix:
     pool, exam, k
         As in `Mixer`.
     start
-        Where the search begins: the best single model is a good place.
+        Where one search begins: the best single model is a good place. Another begins with
+        everybody alike, because one weight at a time cannot leave a model that only several
+        others together would replace; the better end is taken.
     """
     mixer = Mixer(pool, exam, k)
-    weights = mixer.search(start)
+    ends = [mixer.search(weights) for weights in (start, dict.fromkeys(pool.names, 1.0))]
+    weights = max(ends, key=mixer.score)
     while True:
         weights = _over_largest(weights)
         values = mixer.values(weights)

@@ -70,3 +70,15 @@ def test_a_verb_after_one_with_its_own_log_can_still_warn(
     assert cli.run(["--version"]) == 0
     structlog.get_logger("later").warning("heard", number=7)
     assert "heard" in capsys.readouterr().err
+
+
+def test_a_server_started_from_the_command_line_says_more_than_warnings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["--version"]) == 0
+    structlog.get_logger("early").info("not heard")
+    configure_logs(as_json=True)
+    structlog.get_logger("later").info("heard", number=7)
+    said = capsys.readouterr().err
+    assert '"event": "heard"' in said
+    assert "not heard" not in said

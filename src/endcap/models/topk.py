@@ -80,13 +80,14 @@ def _select(scores, k):  # type: ignore[no-untyped-def]
     counts = np.zeros(n, np.int64)
     items = np.zeros((n, k), np.int32)
     values = np.zeros((n, k), np.float32)
-    for q in range(n):
-        size = 0
+    for q in range(n if k else 0):
+        row, best, who = scores[q], values[q], items[q]
+        size, least = 0, np.float32(-np.inf)
         for j in range(width):
-            s = scores[q, j]
-            if not s > -np.inf or k == 0:
-                continue
-            size = push(values[q], items[q], size, s, j)
+            if row[j] > least:  # an equal one comes later, and ties go to the lower item
+                size = push(best, who, size, row[j], j)
+                if size == k:
+                    least = best[0]
         counts[q] = size
         for last in range(size - 1, 0, -1):  # heap sort: the worst goes to the back
             s, j = values[q, last], items[q, last]

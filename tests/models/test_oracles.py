@@ -16,6 +16,8 @@ COLLABORATIVE = [
     ("user-knn", {"weighting": "none", "neighbours": 15}),
     ("ease", {}),
     ("ease", {"l2": 1.0, "item_norm": 0.5, "popularity": 0.2, "user_norm": 0.5}),
+    ("slim", {"l1": 0.1, "l2": 1.0}),
+    ("slim", {"l1": 0.0, "l2": 3.0, "confidence": "log"}),
     ("rp3beta", {}),
     ("user-knn", {"sharpness": 2.0, "popularity": -0.2}),
     ("spectral", {"linear": 0.5}),

@@ -87,7 +87,10 @@ def test_it_answers_without_lightgbm_as_with_it(thrifty: tuple[Exam, dict, Ranke
 
 
 def test_chance_does_not_pay() -> None:
-    """An interval of 95 % errs above once in forty times: of three worlds, at most once."""
+    """An interval of 95 % errs above once in forty times: of three worlds, at most once.
+
+    Each mean gain rests on 90 shoppers and is uncertain by .02, that of three worlds by .013.
+    """
     found = []
     for seed in range(3):
         split = world(thrifty=False, seed=seed)
@@ -96,7 +99,7 @@ def test_chance_does_not_pay() -> None:
             learn_ranker(fitted(split), WEIGHTS, exam, enough=200, rounds=20, settings=SMALL)
         )
     assert sum(one.pays for one in found) <= 1
-    assert np.mean([one.gain for one in found]) < 0.02
+    assert np.mean([one.gain for one in found]) < 0.04
 
 
 def test_the_same_seed_grows_the_same_trees(thrifty: tuple[Exam, dict, Ranked]) -> None:

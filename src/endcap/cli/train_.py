@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from endcap.evaluate.learning import Learnt, learn_store
-from endcap.evaluate.learning_report import table, to_dict, write_html
+from endcap.evaluate.learning_report import said_of, table, to_dict, write_html
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
 from endcap.recommend.recipe import Recipe, load_recipe, recipe_names
@@ -168,6 +168,8 @@ def _print_learnt(learnt: Learnt, page: Path, *, as_json: bool) -> None:
     console.print(table(learnt.chosen))
     for name, why in learnt.chosen.skipped.items():
         console.print(f"left out: {name}: {why}")
+    if learnt.ranked is not None:
+        console.print(said_of(learnt.ranked))
     rival = learnt.contest
     if rival is not None:
         low, high = rival.interval

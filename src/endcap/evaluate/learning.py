@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -10,10 +11,13 @@ import structlog
 
 from endcap.evaluate.champion import Contest, contest
 from endcap.evaluate.choosing import Chosen, choose
+from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Profile, line_up
+from endcap.evaluate.ranking import ENOUGH_LISTS, Ranked, learn_ranker
 from endcap.evaluate.tuning import Clock, Trial
 from endcap.evaluate.wiring import recipe_of
 from endcap.events.store import Store
+from endcap.models.ranking import Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
 from endcap.prepare.split import DAY_US, Split, Temporal
@@ -30,6 +34,11 @@ SHARE: Final = 0.2
 ENOUGH: Final = 50
 """Shoppers with a past and a next purchase, below which a choice would be chance."""
 BUDGET_S: Final = 120.0
+RANK_SHARE: Final = 0.2
+"""Of the budget, kept for the second stage where there is enough to learn one from."""
+LISTS_PER_S: Final = 50.0
+MOST_LISTS: Final = 30_000
+"""Shoppers that a second stage learns from: for each second of the budget, and at most."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +56,8 @@ class Learnt:
         says so.
     contest
         Against what served before; None where nothing did.
+    ranked
+        The second stage that was learned, whether it pays or not; None where none was.
     seconds
         Of everything.
     """
@@ -54,6 +65,7 @@ class Learnt:
     artefact: Artefact
     chosen: Chosen | None
     contest: Contest | None
+    ranked: Ranked | None
     reason: str
     seconds: float
 
@@ -129,38 +141,76 @@ def learn(
         raise DataError(NOTHING, hint="See what was removed and why: endcap prepare.")
     with training_lock(folder):
         pass  # told now that another trains, not after the search
-    chosen, reason = None, ""
+    chosen, ranked, reason = None, None, ""
     try:
         trial = Trial.of(validation(data, settings), exclude_seen=not keep_seen, seed=seed)
         if trial.exam.warm.sum() < ENOUGH:
             raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
         profile = Profile.of(trial.exam.split.train)
+        lists = _lists(trial.exam, budget_s)
         chosen = choose(
             line_up(profile, keep_seen=keep_seen, target=trial.exam.split.target),
             trial,
-            budget_s=budget_s,
+            budget_s=budget_s * (1 - RANK_SHARE if lists else 1),
             clock=clock,
             progress=progress,
         )
+        ranked = _ranked(chosen, lists, progress("ranker")) if lists else None
     except DataError as error:
         reason = str(error)
-    recipe, match = _wired(chosen, folder)
-    facts = {} if chosen is None else {"choice": _facts(chosen, match)}
+    recipe, match, ranker = _wired(chosen, ranked, folder)
+    facts = {} if chosen is None else {"choice": _facts(chosen, match, ranked)}
     artefact = train(
-        data, recipe, folder, seed=seed, settings=settings, progress=progress, facts=facts
+        data,
+        recipe,
+        folder,
+        seed=seed,
+        settings=settings,
+        progress=progress,
+        facts=facts,
+        ranker=ranker,
     )
-    return Learnt(artefact, chosen, match, reason, clock() - began)
+    return Learnt(artefact, chosen, match, ranked, reason, clock() - began)
 
 
-def _wired(chosen: Chosen | None, folder: Path) -> tuple[Recipe, Contest | None]:
+def _lists(exam: Exam, budget_s: float) -> int:
+    """Return how many shoppers a second stage may learn from in time; 0 where none is tried."""
+    able = len(exam.split.users) if find_spec("lightgbm") else 0
+    lists = int(min(able, MOST_LISTS, budget_s * LISTS_PER_S))
+    return lists if lists >= ENOUGH_LISTS else 0
+
+
+def _ranked(chosen: Chosen, lists: int, progress: Progress) -> Ranked | None:
+    """Learn a second stage over the blend, from shoppers whom its models have not seen buy."""
+    models = {name: choice.model for name, choice in chosen.choices.items()}
+    exam = chosen.trial.exam
+    progress(0, 1, "learning")
+    try:
+        return learn_ranker(
+            models,
+            chosen.blend.weights,
+            Exam.of(exam.split, exclude_seen=exam.exclude_seen, max_users=lists, seed=exam.seed),
+            chosen.trial.k,
+        )
+    except (EndcapError, MemoryError) as error:
+        log.warning("no second stage", reason=str(error))
+        return None
+    finally:
+        progress(1, 1)
+
+
+def _wired(
+    chosen: Chosen | None, ranked: Ranked | None, folder: Path
+) -> tuple[Recipe, Contest | None, Ranker | None]:
     """Return the recipe to fit: the chosen one, unless what serves now foresees better."""
     if chosen is None:
-        return load_recipe(), None
+        return load_recipe(), None, None
     champion = _serving(folder)
-    match = None if champion is None else _contest(champion, chosen)
+    match = None if champion is None else _contest(champion.recipe, chosen)
     if champion is not None and match is not None and not match.won:
-        return champion, match
-    return recipe_of(chosen), match
+        return champion.recipe, match, champion.ranker
+    ranker = ranked.ranker if ranked is not None and ranked.pays else None
+    return recipe_of(chosen, ranked=ranker is not None), match, ranker
 
 
 def validation(data: Dataset, settings: Settings | None = None) -> Split:
@@ -178,10 +228,10 @@ def validation(data: Dataset, settings: Settings | None = None) -> Split:
     return split.foreseeing(target) if target else split
 
 
-def _serving(folder: Path) -> Recipe | None:
+def _serving(folder: Path) -> Artefact | None:
     serving = current(folder)
     try:
-        return load_artefact(folder, serving).recipe if serving else None
+        return load_artefact(folder, serving) if serving else None
     except ArtefactError as error:
         log.warning("nothing to defend", artefact=serving, reason=str(error))
         return None
@@ -195,9 +245,10 @@ def _contest(champion: Recipe, chosen: Chosen) -> Contest | None:
         return None
 
 
-def _facts(chosen: Chosen, match: Contest | None) -> dict[str, Any]:
+def _facts(chosen: Chosen, match: Contest | None, ranked: Ranked | None) -> dict[str, Any]:
     k = chosen.trial.k
-    return {
+    second = {} if ranked is None else {"second_stage": ranked.facts()}
+    return second | {
         "protocol": chosen.trial.exam.split.protocol,
         f"ndcg@{k}": chosen.blend.score,
         "best_single": chosen.best_single,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from endcap.evaluate.choosing import Chosen
 from endcap.evaluate.learning import Learnt
+from endcap.evaluate.ranking import Ranked
 from endcap.evaluate.tuning import Choice
 from endcap.schema.version import __version__
 
@@ -40,6 +41,8 @@ def to_dict(learnt: Learnt) -> dict[str, Any]:
             "models": rows(learnt.chosen),
             "skipped": learnt.chosen.skipped,
         }
+    if learnt.ranked is not None:
+        found["second_stage"] = learnt.ranked.facts()
     if learnt.contest is not None:
         rival = learnt.contest
         found["contest"] = {
@@ -67,6 +70,16 @@ def table(chosen: Chosen) -> Table:
         cells = (f"{row['score']:.4f}", weight, adds, f"{row['trials']}")
         out.add_row(row["name"], *cells, f"{row['fit_s']:.1f}", f"{row['seconds']:.1f}")
     return out
+
+
+def said_of(ranked: Ranked) -> str:
+    """Return a line on what a second stage gained."""
+    low, high = ranked.interval
+    return (
+        f"second stage on the blend's {ranked.blend:.4f}: {ranked.gain:+.4f} "
+        f"[{low:+.4f}, {high:+.4f}]: "
+        + ("it orders the home page again." if ranked.pays else "left out.")
+    )
 
 
 def write_html(learnt: Learnt, path: Path) -> Path:

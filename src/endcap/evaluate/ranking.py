@@ -15,14 +15,11 @@ from endcap.models.base import Model
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
 from endcap.models.ranking import ItemFacts, Ranker, feature_names, features
+from endcap.recommend.second import DEPTH, opinions, recent
 from endcap.schema.errors import ConfigError, DataError
 
-DEPTH: Final = 100
-"""Candidates of the blend that are ranked again."""
 ENOUGH_LISTS: Final = 5_000
 """Shoppers with something to foresee, below which trees would learn chance."""
-RECENT: Final = (1, 3)
-"""What models that explain say of the last events alone is a feature as well."""
 PARTS: Final = (0.6, 0.1, 0.3)
 """Of the shoppers: to grow trees on, to stop growing by, and to judge by."""
 ROUNDS: Final = 400
@@ -85,6 +82,17 @@ class Ranked:
     def pays(self) -> bool:
         """Whether the gain is above 0 beyond doubt."""
         return self.interval.low > 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return what there is to tell, as JSON-ready values."""
+        return {
+            "gain": self.gain,
+            "interval": list(self.interval),
+            "blend": self.blend,
+            "lists": self.lists,
+            "kept": self.pays,
+            "importance": dict(list(self.importance.items())[:10]),
+        }
 
 
 def learn_ranker(
@@ -157,15 +165,13 @@ def best_lists(
 ) -> Lists:
     """Return the best of a blend with every opinion that a ranker reads, in blocks."""
     asked = {name: models[name] for name in weights}
-    telling = {name: model for name, model in asked.items() if model.answers.explains}
-    names = (*asked, *(f"{name}_last_{n}" for name in telling for n in RECENT))
+    names = opinions(asked, tuple(asked))
     rows: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
     shares = [np.empty((len(names), 0), np.float32)]
     for piece in blocks(asked, queries):
         best, said = pool(asked, piece).cut(weights, depth)
-        recent = [model.score(piece.last(n), best) for model in telling.values() for n in RECENT]
         rows += [best.row(q) for q in range(len(best))]
-        shares.append(np.stack((*said, *recent)))
+        shares.append(np.stack((*said, *recent(asked, tuple(asked), piece, best))))
     candidates = Candidates.of([items for items, _ in rows], [scores for _, scores in rows])
     return Lists(candidates, names, np.concatenate(shares, axis=1))
 

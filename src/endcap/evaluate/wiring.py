@@ -13,13 +13,13 @@ FLOORS: Final = ("trending", "popular")
 """Answer when nothing is known of a shopper."""
 
 
-def recipe_of(chosen: Chosen) -> Recipe:
+def recipe_of(chosen: Chosen, *, ranked: bool = False) -> Recipe:
     """Wire what was chosen into the three placements of a shop.
 
     The personal level blends as validation found best for whole histories. The session level, and
     the pages of a product and of a cart, blend as was best for a single event. Behind them stand
     what sells now and what sells at all. Where shoppers buy again what they have, the home page
-    does not hide it.
+    does not hide it. With `ranked`, a second stage orders the home page's personal level again.
     """
     used = [*chosen.blend.weights, *(chosen.moment.weights if chosen.moment else ())]
     models = {
@@ -29,6 +29,7 @@ def recipe_of(chosen: Chosen) -> Recipe:
     }
     models.setdefault("popular", ModelChoice(plugin="popular"))
     personal = Level(name="personal", evidence="history", weights=chosen.blend.weights)
+    home = personal.model_copy(update={"ranked": ranked})
     floors = [
         Level.model_validate({"name": name, "evidence": "none", "weights": {name: 1.0}})
         for name in FLOORS
@@ -43,7 +44,7 @@ def recipe_of(chosen: Chosen) -> Recipe:
         description=f"Chosen on validation: {chosen.trial.exam.split.protocol}.",
         models=models,
         placements={
-            HOME: Placement(levels=(personal, *session, *floors), hide=Hide(kinds=seen)),
+            HOME: Placement(levels=(home, *session, *floors), hide=Hide(kinds=seen)),
             SIMILAR: Placement(levels=(*context, *floors), hide=Hide(kinds=("dismiss",))),
             CART: Placement(levels=(*context, personal, *floors), hide=Hide(kinds=("dismiss",))),
         },

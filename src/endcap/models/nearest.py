@@ -75,9 +75,9 @@ def _nearest_rows(span, columns, by_user, scale, k):  # type: ignore[no-untyped-
         one = np.float32(left[i]), np.float32(shrink)
         if work * SPARSE < width:
             count = _touched(sums, users[indptr[i] : indptr[i + 1]], user_indptr, items, touched)
-            size = _best_of(sums, touched[:count], right, one, best, who)
+            size = _best_of(sums, touched[:count], right, one, (best, who))
         else:
-            size = _best(sums, right, one, best, who)
+            size = _best(sums, right, one, (best, who))
         at = ends[i - start]
         order = np.argsort(who[:size])
         near[at : at + size] = who[:size][order]
@@ -87,9 +87,9 @@ def _nearest_rows(span, columns, by_user, scale, k):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _best(sums, right, one, best, who):  # type: ignore[no-untyped-def]
+def _best(sums, right, one, heap):  # type: ignore[no-untyped-def]
     """Turn sums into similarities, keep the best, and leave zeros behind."""
-    left, shrink = one
+    (left, shrink), (best, who) = one, heap
     for j in range(len(sums)):  # a loop by itself: the compiler makes vectors of it
         sums[j] /= left * right[j] + shrink  # 0 / 0, of items that nobody took, is never above
     size, least = 0, np.float32(0.0)
@@ -103,9 +103,9 @@ def _best(sums, right, one, best, who):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _best_of(sums, rows, right, one, best, who):  # type: ignore[no-untyped-def]
+def _best_of(sums, rows, right, one, heap):  # type: ignore[no-untyped-def]
     """As `_best`, where few rows have a sum; they come in any order."""
-    left, shrink = one
+    (left, shrink), (best, who) = one, heap
     size = 0
     for j in rows:
         if sums[j] > 0:

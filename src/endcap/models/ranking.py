@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -11,13 +12,17 @@ import numpy.typing as npt
 from endcap.features.items import item_features
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
+from endcap.models.store import publishing, read_manifest, write_manifest
 from endcap.models.trees import Trees
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.weights import DAY_US
+from endcap.schema.errors import ArtefactError
 
 Floats = npt.NDArray[np.float32]
 COUNTS: Final = ("events", "users", "popularity_1d", "popularity_7d", "popularity_28d")
 PLAIN: Final = ("price_bucket", "age_days", "trend")
+TREES: Final = "trees.txt"
+ARRAYS: Final = ("values", "price", "department", "brand")
 PERSONAL: Final = (
     "score",
     "place",
@@ -111,6 +116,40 @@ class Ranker:
         """
         rows = features(self.facts, self.kinds, queries, candidates, shares)
         return self.trees.predict(rows).astype(np.float32)
+
+
+def save_ranker(ranker: Ranker, folder: Path) -> None:
+    """Write `ranker` to `folder`, which must not exist: text, arrays, a manifest with hashes."""
+    with publishing(folder) as draft:
+        (draft / TREES).write_text(ranker.model, encoding="utf-8")
+        for name in ARRAYS:
+            np.save(draft / f"{name}.npy", getattr(ranker.facts, name), allow_pickle=False)
+        told = {"members": ranker.members, "kinds": ranker.kinds, "end": ranker.facts.end}
+        write_manifest(draft, told)
+
+
+def load_ranker(folder: Path) -> Ranker:
+    """Read a ranker back, arrays memory-mapped.
+
+    Raises
+    ------
+    ArtefactError
+        When a file is missing or changed, or the trees are none.
+    """
+    manifest = read_manifest(folder)
+    values, price, department, brand = (
+        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS
+    )
+    facts = ItemFacts(values, price, department, brand, manifest["end"])
+    members, kinds = tuple(manifest["members"]), tuple(manifest["kinds"])
+    text = (folder / TREES).read_text(encoding="utf-8")
+    ranker = Ranker(members, kinds, facts, text)
+    width = len(feature_names(members, kinds))
+    if ranker.trees.n_features != width:
+        raise ArtefactError(
+            f"{folder}: trees over {ranker.trees.n_features} features, not {width}."
+        )
+    return ranker
 
 
 def feature_names(members: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...]:

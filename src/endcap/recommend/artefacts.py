@@ -5,6 +5,7 @@
         manifest.json                  recipe, data set, seed, versions, hash of every other file
         manifest.sha256                hash of the manifest itself
         ease/ popular/ …               one model folder each (`models.store`)
+        _ranker/                       the second stage, where one pays (`models.ranking`)
       current                          the id that serves, replaced by rename
       .lock                            held by the one trainer at work
 
@@ -29,6 +30,7 @@ from typing import Any, Final
 import structlog
 
 from endcap.models.base import Model
+from endcap.models.ranking import Ranker, load_ranker, save_ranker
 from endcap.models.store import MANIFEST, load, publishing, read_manifest, save, write_manifest
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.recipe import Recipe
@@ -39,6 +41,7 @@ from endcap.schema.errors import ArtefactError, BusyError, nearest
 KEEP: Final = 5
 CURRENT: Final = "current"
 SEAL: Final = "manifest.sha256"
+RANKER: Final = "_ranker"
 ID: Final = re.compile(r"\d{8}T\d{9}-[0-9a-f]{8}")
 
 log = structlog.get_logger(__name__)
@@ -60,6 +63,8 @@ class Artefact:
         The vocabularies that all models share.
     facts
         The rest of the manifest: ``dataset``, ``seed``, ``code``, ``created``, ``metrics``, ….
+    ranker
+        The second stage; None where there is none.
 
     Stability: caller.
     """
@@ -70,6 +75,7 @@ class Artefact:
     users: Vocabulary = field(repr=False)
     items: Vocabulary = field(repr=False)
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    ranker: Ranker | None = field(default=None, repr=False)
 
     @cached_property
     def weigh(self) -> Weighing:
@@ -78,14 +84,20 @@ class Artefact:
 
     @classmethod
     def of(
-        cls, recipe: Recipe, models: dict[str, Model], *, id: str = "", **facts: Any
+        cls,
+        recipe: Recipe,
+        models: dict[str, Model],
+        *,
+        id: str = "",
+        ranker: Ranker | None = None,
+        **facts: Any,
     ) -> "Artefact":
         """Put together models that were fitted on one data set."""
         first = next(iter(models.values()))
         for name, model in models.items():
             if model.items != first.items or model.users != first.users:
                 raise ArtefactError(f"Model {name!r} was fitted on another data set.")
-        return cls(id, recipe, models, first.users, first.items, facts)
+        return cls(id, recipe, models, first.users, first.items, facts, ranker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +118,13 @@ def publish(folder: Path, artefact: Artefact) -> Path:
     with publishing(place) as draft:
         for name, model in artefact.models.items():
             save(model, draft / name)
+        if artefact.ranker is not None:
+            save_ranker(artefact.ranker, draft / RANKER)
         recipe = artefact.recipe.model_dump(mode="json")
-        content = {"id": artefact.id, "recipe": recipe, "models": list(artefact.models)}
-        write_manifest(draft, {**content, "facts": artefact.facts})
+        content: dict[str, Any] = {"id": artefact.id, "recipe": recipe}
+        content |= {"models": list(artefact.models), "ranked": artefact.ranker is not None}
+        content |= {"facts": artefact.facts}
+        write_manifest(draft, content)
         (draft / SEAL).write_text(_sha256(draft / MANIFEST), encoding="ascii")
     return place
 
@@ -125,10 +141,11 @@ def load_artefact(folder: Path, artefact_id: str) -> Artefact:
     try:
         manifest = _sealed_manifest(place)
         models = {name: load(place / name) for name in manifest["models"]}
+        ranker = load_ranker(place / RANKER) if manifest.get("ranked") else None
         recipe = Recipe.parse(manifest["recipe"], where=f"recipe of {artefact_id}")
     except (OSError, KeyError, ValueError) as error:
         raise ArtefactError(f"{place} is damaged: {error}.", hint="Roll back or train.") from error
-    return Artefact.of(recipe, models, id=artefact_id, **manifest["facts"])
+    return Artefact.of(recipe, models, id=artefact_id, ranker=ranker, **manifest["facts"])
 
 
 def current(folder: Path) -> str | None:

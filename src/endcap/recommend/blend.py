@@ -1,7 +1,7 @@
 """Retrieve and rank: several models propose, and one weighted sum decides."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -39,6 +39,8 @@ class Blend:
         Model name -> the factor from its own score to its part, in the order of `parts`.
     failed
         Models that raised, left out of the sum.
+    total
+        Sum of the weights of those that answered.
     """
 
     items: npt.NDArray[np.int32]
@@ -46,6 +48,11 @@ class Blend:
     parts: Floats
     scales: dict[str, float]
     failed: tuple[str, ...] = ()
+    total: float = 1.0
+
+    def first(self, k: int) -> "Blend":
+        """Return the k best."""
+        return replace(self, items=self.items[:k], scores=self.scores[:k], parts=self.parts[:, :k])
 
     @property
     def sources(self) -> list[str]:
@@ -95,9 +102,10 @@ def blend(
     scores = parts.sum(axis=0, dtype=np.float32)
     if boost is not None:
         scores *= boost[union.items]
-    order = np.lexsort((_ties(union.items, seed), -scores))
+    order = np.lexsort((ties(union.items, seed), -scores))
     order = order[scores[order] > 0][:k]
-    return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed))
+    total = sum(weights[name] for name in scored)
+    return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed), total)
 
 
 class Opinion(NamedTuple):
@@ -144,7 +152,7 @@ def _parts(
     return np.array(rows, dtype=np.float32), scales
 
 
-def _ties(items: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.uint64]:
+def ties(items: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.uint64]:
     """Return a key that orders equal scores: the row number, or a hash of it and the seed."""
     rows = items.astype(np.uint64)
     if not seed:

@@ -4,18 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from endcap.models.live import LiveCounts
+from endcap.models.queries import Queries
+from endcap.models.ranking import Ranker
 from endcap.recommend.along import counting_along
 from endcap.recommend.artefacts import Artefact
-from endcap.recommend.blend import blend
+from endcap.recommend.blend import Blend, blend
 from endcap.recommend.evidence import Moment
 from endcap.recommend.explain import explain
 from endcap.recommend.recipe import Level
+from endcap.recommend.second import DEPTH, rank_again, ranks
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.weighing import Weighing
 
 Rows = npt.NDArray[np.int32]
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +63,54 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         shelf.skip(f"{level.name}: the models know nothing to go by")
         return
     models, weights = counting_along(artefact, level, question.live)
+    query = evidence.within(question.allowed, _rows(artefact, shelf.taken))
+    ranker = artefact.ranker if level.ranked else None
+    if ranker is not None and not ranks(ranker, artefact.models, level.weights):
+        ranker = None  # another blend than it learned from
     answer = blend(
         models,
         weights,
-        evidence.within(question.allowed, _rows(artefact, shelf.taken)),
+        query,
         candidates=level.candidates,
-        k=shelf.missing,
+        k=max(shelf.missing, DEPTH) if ranker else shelf.missing,
         seed=question.seed,
         boost=question.boost,
     )
+    if ranker is not None:
+        answer = _again(ranker, artefact, level, question, answer, query, shelf)
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
     otherwise = level.name if level.evidence == "none" else "history"
     reasons = explain(models, answer, evidence, otherwise=otherwise)
     ids = artefact.items.ids(answer.items)
     rows = zip(ids, answer.scores.tolist(), answer.sources, reasons, strict=True)
     shelf.put(level.name, (Pick(*row) for row in rows))
+
+
+def _again(  # noqa: PLR0917
+    ranker: Ranker,
+    artefact: Artefact,
+    level: Level,
+    question: Question,
+    answer: Blend,
+    query: Queries,
+    shelf: Shelf,
+) -> Blend:
+    """Order again; where the second stage fails, the order of the blend stands."""
+    try:
+        return rank_again(
+            ranker,
+            artefact.models,
+            level.weights,
+            answer,
+            query,
+            k=shelf.missing,
+            seed=question.seed,
+            boost=question.boost,
+        )
+    except Exception:  # it reads plug-ins, which may raise anything
+        log.exception("second stage failed", level=level.name)
+        shelf.notes.append(f"{level.name}: the second stage failed")
+        return answer.first(shelf.missing)
 
 
 def _rows(artefact: Artefact, taken: set[str]) -> Rows:

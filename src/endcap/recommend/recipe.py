@@ -86,6 +86,9 @@ class Level(Strict):
         before they are summed. A score of 0 or less says that nothing speaks for an item.
     candidates
         How many items each model proposes; never fewer than are asked for.
+    ranked
+        Whether the best of the blend are ordered again by the artefact's second stage (see
+        `models.ranking`), where it has one.
     live, live_trending
         Shares of the score for what went with these items, and for what was taken, by everybody
         up to this moment (see `models.live`); where a server counts along, else 0.
@@ -95,6 +98,7 @@ class Level(Strict):
     evidence: EvidenceName = "history"
     weights: dict[str, pydantic.PositiveFloat] = pydantic.Field(min_length=1)
     candidates: int = pydantic.Field(default=200, ge=1)
+    ranked: bool = False
     live: float = pydantic.Field(default=0.1, ge=0, lt=0.5)
     live_trending: float = pydantic.Field(default=0.1, ge=0, lt=0.5)
 

@@ -1,7 +1,7 @@
 """Fit every model of a recipe, publish them as one artefact, and let it serve."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +12,7 @@ import structlog
 
 from endcap.events.store import Store
 from endcap.models.base import Model
+from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
 from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
@@ -87,6 +88,7 @@ def train(
     settings: Settings | None = None,
     now: datetime | None = None,
     facts: Mapping[str, Any] | None = None,
+    ranker: Ranker | None = None,
 ) -> Artefact:
     """Fit a recipe and let the new artefact serve; what served before goes on until then.
 
@@ -101,6 +103,8 @@ def train(
         Names the artefact; None is the clock.
     facts
         More for the manifest, such as ``metrics``.
+    ranker
+        A second stage; what it knows of the items is brought up to `data`.
 
     Raises
     ------
@@ -127,7 +131,8 @@ def train(
             **(facts or {}),
         }
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))
-        publish(folder, Artefact.of(recipe, fitted.models, id=name, **about))
+        second = None if ranker is None else replace(ranker, facts=ItemFacts.of(data))
+        publish(folder, Artefact.of(recipe, fitted.models, id=name, ranker=second, **about))
         artefact = promote(folder, name)
         prune(folder)
     return artefact

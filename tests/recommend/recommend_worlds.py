@@ -35,6 +35,7 @@ class MemoryState:
         self.shelf = Availability(catalogue)
         self.columns = Columns(catalogue)
         self.live: LiveCounts | None = None
+        self.exposure: dict[str, int] = {}
         self.shown = (
             {}
             if catalogue is None
@@ -48,6 +49,9 @@ class MemoryState:
 
     def history(self, actor: str) -> History:
         return History.of(self.events.get(actor, []))
+
+    def shown_to(self, actor: str) -> dict[str, int]:
+        return self.history(actor).unclicked()
 
     def available_rows(self, words: Vocabulary, now: int) -> np.ndarray:
         return self.shelf.rows(words, now)

@@ -9,9 +9,9 @@ import pytest
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.errors import FilterError
 from endcap.recommend.filters.world import World
+from endcap.recommend.slates.alike import likeness
 from endcap.recommend.slates.compose import compose
-from endcap.recommend.slates.posing import Posed, Shelf, likeness, pose
-from endcap.recommend.slates.preview import unclicked
+from endcap.recommend.slates.posing import Posed, Shelf, pose
 from endcap.recommend.slates.problem import Bound, Problem
 from endcap.recommend.slates.rules import Rules, load_rules
 from endcap.recommend.state import History
@@ -108,7 +108,7 @@ def test_fatigue_lowers_and_then_hides() -> None:
 def test_unclicked_counts_start_again_with_a_click() -> None:
     did = [("a", "impression", 1, NAN), ("a", "click", 2, NAN), ("a", "impression", 3, NAN)]
     did += [("b", "impression", 4, NAN), ("b", "impression", 5, NAN)]
-    assert unclicked(History.of(did)) == {"a": 1, "b": 2}
+    assert History.of(did).unclicked() == {"a": 1, "b": 2}
 
 
 def test_calibration_follows_the_mix_of_the_shopper() -> None:

@@ -66,6 +66,16 @@ class SlateItem(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """What a rule of the placement did; prices where `prices` was asked for."""
+
+    name: str
+    met: bool
+    relaxed: str = ""
+    moved: int | None = None
+    price: float | None = None
+
+
 class Slate(msgspec.Struct, frozen=True):
     """An answer, which names its own quality (`served_by`, `degraded`, `reason`)."""
 
@@ -77,6 +87,8 @@ class Slate(msgspec.Struct, frozen=True):
     degraded: bool
     reason: str
     items: tuple[SlateItem, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    cost: float | None = None
 
     @property
     def item_ids(self) -> list[str]:

@@ -76,7 +76,7 @@ class TextVectors:
         ``(1 - ngram_share) * cos(words) + ngram_share * cos(n-grams)``; a text without one of
         the two blocks gives the whole weight to the other.
         """
-        return _weigh(_counts(texts, self.spec), self.idf, self.spec)
+        return _weigh(count_texts(texts, self.spec), self.idf, self.spec)
 
 
 def fit_text(texts: Sequence[str | None], spec: TextSpec | None = None) -> TextVectors:
@@ -90,7 +90,7 @@ def fit_text(texts: Sequence[str | None], spec: TextSpec | None = None) -> TextV
         Settings; default `TextSpec()`.
     """
     spec = spec or TextSpec()
-    counts = _counts(texts, spec)
+    counts = count_texts(texts, spec)
     seen = np.bincount(counts.indices, minlength=spec.columns)
     n = int(np.count_nonzero(np.diff(counts.indptr)))
     return TextVectors(spec, (np.log((1 + n) / (1 + seen)) + 1).astype(np.float32))
@@ -107,7 +107,8 @@ def normalise(text: str | None, max_chars: int) -> str:
     return unicodedata.normalize("NFKC", (text or "")[:max_chars]).casefold()
 
 
-def _counts(texts: Sequence[str | None], spec: TextSpec) -> sparse.csr_array:
+def count_texts(texts: Sequence[str | None], spec: TextSpec) -> sparse.csr_array:
+    """Return float32 (len(texts), 2 ** bits): how often each feature is in each text."""
     clean = [normalise(text, spec.max_chars) for text in texts]
     joined = "".join(clean)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)

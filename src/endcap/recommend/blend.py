@@ -60,6 +60,15 @@ class Blend:
         names = list(self.scales)
         return [names[best] for best in self.parts.argmax(axis=0)] if names else []
 
+    def only(self, places: npt.NDArray[np.int64]) -> "Blend":
+        """Return the answer with the items at some places alone."""
+        return replace(
+            self,
+            items=self.items[places],
+            scores=self.scores[places],
+            parts=self.parts[:, places],
+        )
+
 
 def blend(
     models: Mapping[str, Model],

@@ -1,22 +1,25 @@
 """One level of the fallback chain: evidence, retrieve and filter, rank, explain."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
+from endcap.models.base import Model
 from endcap.models.live import LiveCounts
 from endcap.models.queries import Queries
 from endcap.models.ranking import Ranker
 from endcap.recommend.along import counting_along
 from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import Blend, blend
-from endcap.recommend.evidence import Moment
+from endcap.recommend.evidence import Evidence, Moment
 from endcap.recommend.explain import explain
 from endcap.recommend.recipe import Level
 from endcap.recommend.second import DEPTH, rank_again, ranks
 from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.slate import Reason
 from endcap.recommend.weighing import Weighing
 
 Rows = npt.NDArray[np.int32]
@@ -80,10 +83,30 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         answer = _again(ranker, artefact, level, question, answer, query, shelf)
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
     otherwise = level.name if level.evidence == "none" else "history"
-    reasons = explain(models, answer, evidence, otherwise=otherwise)
+    told = _Told(models, answer, evidence, otherwise)
     ids = artefact.items.ids(answer.items)
-    rows = zip(ids, answer.scores.tolist(), answer.sources, reasons, strict=True)
-    shelf.put(level.name, (Pick(*row) for row in rows))
+    rows = enumerate(zip(ids, answer.scores.tolist(), answer.sources, strict=True))
+    shelf.put(
+        level.name,
+        (
+            Pick(item_id, score, source, level=level.name, place=place, told=told)
+            for place, (item_id, score, source) in rows
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """Explains what is shown of a level's answer, once it is known what that is."""
+
+    models: Mapping[str, Model]
+    answer: Blend
+    evidence: Evidence
+    otherwise: str
+
+    def __call__(self, places: Sequence[int]) -> list[tuple[Reason, ...]]:
+        shown = self.answer.only(np.asarray(places, np.int64))
+        return explain(self.models, shown, self.evidence, otherwise=self.otherwise)
 
 
 def _again(  # noqa: PLR0917

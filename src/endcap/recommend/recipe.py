@@ -16,6 +16,7 @@ import pydantic
 from endcap.models.base import Spec
 from endcap.models.specs import make
 from endcap.recommend.filters.expression import understood
+from endcap.recommend.slates.rules import Rules
 from endcap.schema.errors import ConfigError, DataError, nearest
 from endcap.schema.strict import Strict
 
@@ -116,12 +117,15 @@ class Placement(Strict):
         A condition that every item meets (see `recommend.filters`); empty: none.
     boost
         A factor for the scores; empty: none.
+    rules
+        What shapes the slate as a whole (see `recommend.slates`).
     """
 
     levels: tuple[Level, ...] = pydantic.Field(min_length=1)
     hide: Hide = Hide()
     filter: str = ""
     boost: str = ""
+    rules: Rules = Rules()
 
     @pydantic.model_validator(mode="after")
     def _is_understood(self) -> Self:

@@ -1,7 +1,8 @@
 """The wired pipeline: requests in, slates out; it always answers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -11,10 +12,13 @@ import structlog
 from endcap.prepare.vocabulary import UNKNOWN
 from endcap.recommend.artefacts import Artefact, load_serving
 from endcap.recommend.chain import Question, descend
+from endcap.recommend.composing import apply_rules, depth
 from endcap.recommend.evidence import Moment, seen
+from endcap.recommend.filters.expression import Bools
+from endcap.recommend.filters.world import World
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
 from endcap.recommend.screen import Screen
-from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.shelf import Pick, Shelf, explained
 from endcap.recommend.slate import Request, Slate, SlateItem
 from endcap.recommend.state import History, State
 from endcap.schema.actors import actor
@@ -48,7 +52,9 @@ class Recommender:
     trouble
         As given.
     recipe
-        What the placements do.
+        What the artefact was trained from.
+    placements
+        What the places of the shop do: those of the recipe, as far as no others were given.
 
     Stability: caller.
     """
@@ -57,7 +63,17 @@ class Recommender:
         self.artefact = artefact.id if artefact else ""
         self.trouble = trouble
         self.recipe: Recipe = artefact.recipe if artefact else load_recipe()
+        self.placements: Mapping[str, Placement] = self.recipe.placements
         self._loaded = artefact
+
+    def placed(self, placements: Mapping[str, Placement]) -> Self:
+        """Return a recommender with the same models whose places do what `placements` say.
+
+        Those of the recipe that are not named stay as they are.
+        """
+        other = type(self)(self._loaded, trouble=self.trouble)
+        other.placements = {**self.recipe.placements, **placements}
+        return other
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -95,25 +111,37 @@ class Recommender:
         placement, notes = self._placement(request.placement)
         who = actor(request.user_id, request.visitor_id)
         history = self._history(who, state, notes)
+        rules = placement.rules
         taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
-        shelf = Shelf(request.k, taken, notes=notes)
+        if who and rules.fatigue.cap is not None:
+            taken |= {i for i, n in state.shown_to(who).items() if n >= rules.fatigue.cap}
+        shelf = Shelf(request.k, taken, notes=notes, depth=depth(rules, request.k))
         screen = Screen.of(placement, request, state, history, now)
-        if self._loaded:
-            question = _question(
-                self._loaded, request, state, screen, history=history, who=who, now=now
-            )
-            for level in placement.levels:
-                if shelf.missing > 0:
-                    descend(self._loaded, level, question, shelf)
-        if shelf.missing > 0:
-            shelf.put(
-                CATALOGUE, (Pick(i, 0.0, CATALOGUE) for i in screen.ids(state.available_ids(now)))
-            )
-        return self._slate(request, state, shelf, moment)
+
+        def fill(shelf: Shelf, mask: Bools | None = None) -> None:
+            part = screen if mask is None else screen.narrowed(state.columns, mask)
+            if self._loaded and shelf.missing > 0:
+                question = _question(
+                    self._loaded, request, state, part, history=history, who=who, now=now
+                )
+                for level in placement.levels:
+                    if shelf.missing > 0:
+                        descend(self._loaded, level, question, shelf)
+            if shelf.missing > 0:
+                ids = part.ids(state.available_ids(now))
+                shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE, level=CATALOGUE) for i in ids))
+
+        fill(shelf)
+        if not shelf.depth:
+            return self._slate(request, state, shelf, moment)
+        world = World.of(state.columns, history, request.context_items, now)
+        composed = apply_rules(rules, shelf, request, state, world, who=who, fill=fill)
+        shelf.picks, effects, cost = composed
+        return replace(self._slate(request, state, shelf, moment), rules=effects, cost=cost)
 
     def _placement(self, name: str) -> tuple[Placement, list[str]]:
         notes = [self.trouble] if self.trouble else []
-        known = self.recipe.placements
+        known = self.placements
         if name not in known:
             notes.append(f"no placement {name!r}, answered as {HOME!r}. {nearest(name, known)}")
         return known.get(name, known[HOME]), notes
@@ -127,7 +155,8 @@ class Recommender:
             return NO_HISTORY
 
     def _slate(self, request: Request, state: State, shelf: Shelf, moment: datetime) -> Slate:
-        facts = state.facts([pick.item_id for pick in shelf.picks])
+        picks = explained(shelf.picks)
+        facts = state.facts([pick.item_id for pick in picks])
         return Slate(
             request_id=request.request_id or _derived_id(request, self.artefact, moment),
             placement=request.placement,
@@ -140,7 +169,7 @@ class Recommender:
                     pick.reasons,
                     dict(facts.get(pick.item_id, {})),
                 )
-                for rank, pick in enumerate(shelf.picks, start=1)
+                for rank, pick in enumerate(picks, start=1)
             ),
             served_by=shelf.served_by,
             artefact=self.artefact,

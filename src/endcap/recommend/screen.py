@@ -52,19 +52,31 @@ class Screen:
         filters, boosts = (
             [one for one in column if one is not None] for column in zip(*asked, strict=True)
         )
-        if not filters and not boosts:
+        banned = Expression.filter(placement.rules.exclude) if placement.rules.exclude else None
+        if not filters and not boosts and banned is None:
             return cls()
         columns = state.columns
         _check(asked[1], columns)
         world = World.of(columns, history, request.context_items, now)
         with columns.lock:
             masks = [one.mask(columns, world) for one in filters]
+            if banned is not None:
+                masks.append(~banned.mask(columns, world))
             factors = [one.factor(columns, world) for one in boosts]
         return cls(
             columns,
             np.logical_and.reduce(masks) if masks else None,
             np.prod(factors, axis=0) if factors else None,
         )
+
+    def narrowed(self, columns: Columns, mask: Bools) -> Self:
+        """Return the screen that lets through only what `mask` does as well."""
+        both = mask
+        if self.mask is not None:
+            known = min(len(self.mask), len(mask))  # the catalogue may have grown meanwhile
+            both = np.zeros(len(mask), bool)
+            both[:known] = self.mask[:known] & mask[:known]
+        return type(self)(columns, both, self.factor)
 
     def rows(self, words: Vocabulary, available: Rows) -> Rows:
         """Return those of `available`, rows of `words`, that may be shown."""

@@ -1,7 +1,7 @@
 """The slate of one request while it grows."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -10,14 +10,40 @@ from endcap.recommend.slate import Reason
 EMPTY: Final = "empty"
 
 
+Told = Callable[[Sequence[int]], list[tuple[Reason, ...]]]
+"""Gives the reasons of some items of a level's answer, by their places in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One chosen item and what chose it."""
+    """One chosen item and what chose it.
+
+    Attributes
+    ----------
+    level
+        The level that chose it.
+    place, told
+        Where it stands in the level's answer, and what gives its reasons; they are made for what
+        is shown alone.
+    """
 
     item_id: str
     score: float
     source: str
     reasons: tuple[Reason, ...] = ()
+    level: str = ""
+    place: int = 0
+    told: Told | None = None
+
+
+def explained(picks: Sequence[Pick]) -> list[Pick]:
+    """Return the picks with their reasons, asked for level by level."""
+    out = list(picks)
+    for told in {id(pick.told): pick.told for pick in picks if pick.told}.values():
+        mine = [at for at, pick in enumerate(picks) if pick.told is told]
+        for at, reasons in zip(mine, told([picks[at].place for at in mine]), strict=True):
+            out[at] = replace(picks[at], reasons=reasons)
+    return out
 
 
 @dataclass(slots=True)
@@ -29,7 +55,7 @@ class Shelf:
     Attributes
     ----------
     k
-        How many are wanted.
+        How many are to be shown.
     taken
         External ids that must not come (any more): excluded, seen, context, chosen.
     picks
@@ -38,6 +64,8 @@ class Shelf:
         The level that chose first.
     notes
         Why this is less than the placement asks for.
+    depth
+        How many are wanted to choose from, where that is more than k.
     """
 
     k: int
@@ -45,11 +73,12 @@ class Shelf:
     picks: list[Pick] = field(default_factory=list)
     served_by: str = EMPTY
     notes: list[str] = field(default_factory=list)
+    depth: int = 0
 
     @property
     def missing(self) -> int:
         """How many items are still wanted."""
-        return self.k - len(self.picks)
+        return max(self.k, self.depth) - len(self.picks)
 
     def put(self, level: str, picks: Iterable[Pick]) -> None:
         """Add what a level chose, as far as it is wanted and not taken."""
@@ -62,7 +91,7 @@ class Shelf:
         self.taken.update(pick.item_id for pick in added)
         if self.served_by == EMPTY:
             self.served_by = level
-            if self.missing:
+            if len(self.picks) < self.k:
                 self.notes.append(f"{level}: {len(added)} of {self.k}")
 
     def skip(self, why: str) -> None:

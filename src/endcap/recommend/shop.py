@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
@@ -11,13 +11,10 @@ from endcap.recommend.artefacts import current
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Request, Slate, SlateItem
-from endcap.recommend.state import History
+from endcap.recommend.state import IMPRESSION, History
 from endcap.recommend.store_state import StoreState
 from endcap.schema.actors import actor
 from endcap.schema.settings import Settings, StoreSettings
-
-IMPRESSION: Final = "impression"
-"""What we showed is not what the shopper did."""
 
 
 class Did(NamedTuple):

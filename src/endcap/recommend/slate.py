@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import nan
 from typing import Any, Self
 
 import pydantic
 
 from endcap.recommend.filters.expression import understood
+from endcap.recommend.slates.compose import Effect
 from endcap.schema.strict import Strict
 
 
@@ -35,6 +37,9 @@ class Request(Strict):
         The moment of asking; None is the state's clock.
     request_id
         Names the answer in impressions and replays; empty lets the recommender derive one.
+    prices
+        Whether the slate says what each rule of its placement costs; that takes a slate more for
+        each rule.
     """
 
     user_id: str | None = None
@@ -48,6 +53,7 @@ class Request(Strict):
     seed: int = 0
     now: pydantic.AwareDatetime | None = None
     request_id: str = ""
+    prices: bool = False
 
     @pydantic.model_validator(mode="after")
     def _is_understood(self) -> Self:
@@ -104,6 +110,11 @@ class Slate:
         Id of the artefact that answered; empty when none is loaded.
     degraded
         Whether this is less than the placement asks for, and `reason` says why.
+    rules
+        What each rule of the placement did, in order of precedence; `relaxed` where it could not
+        be met, prices where they were asked for.
+    cost
+        The share of expected relevance that all rules cost together; NaN where nobody asked.
     """
 
     request_id: str
@@ -114,3 +125,5 @@ class Slate:
     generated_at: datetime
     degraded: bool = False
     reason: str = ""
+    rules: tuple[Effect, ...] = ()
+    cost: float = nan

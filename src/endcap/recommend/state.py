@@ -14,6 +14,10 @@ from endcap.recommend.filters.columns import Columns
 
 PURCHASE: Final = "purchase"
 REFUND: Final = "refund"
+IMPRESSION: Final = "impression"
+TAKEN_UP: Final = ("click", "cart", PURCHASE)
+EXPOSURE_DAYS: Final = 14.0
+"""For how long what was shown counts as exposure."""
 Event = tuple[str, str, int, float, int]
 
 
@@ -61,6 +65,16 @@ class History(NamedTuple):
                 owed[item_id] = max(0, owed[item_id] - int(units))
         return self.where(kept)
 
+    def unclicked(self) -> dict[str, int]:
+        """Return item id -> how often it was shown since its last click, cart or purchase."""
+        counts: dict[str, int] = {}
+        for item_id, kind in zip(self.item_ids, self.kinds, strict=True):
+            if kind == IMPRESSION:
+                counts[item_id] = counts.get(item_id, 0) + 1
+            elif kind in TAKEN_UP:
+                counts[item_id] = 0
+        return counts
+
     def where(self, kept: npt.NDArray[np.bool_]) -> "History":
         """Return only the events where `kept`, bool (n,), is true."""
         return History(
@@ -105,6 +119,16 @@ class State(Protocol):
         A user's history holds what aliased visitors did, and an aliased visitor's history is the
         user's. Somebody unknown has an empty history.
         """
+
+    def shown_to(self, actor: str) -> Mapping[str, int]:
+        """Return item id -> how often an actor was shown it since they last took it up.
+
+        Taking it up is a click, a cart, a purchase. Asked only where rules weigh fatigue.
+        """
+
+    @property
+    def exposure(self) -> Mapping[str, int]:
+        """Item id -> how often anybody was shown it lately. Asked only where rules weigh reach."""
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """Return the rows of `words` that may be shown at `now` (UTC µs), int32, rising.

@@ -1,7 +1,8 @@
 """The state of the world read from a store: for the command line, scripts and tests."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from endcap.events.store import Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
-from endcap.recommend.state import History
+from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, History
 from endcap.schema.actors import VISITOR_PREFIX
 
 SHOWN: Final = ("title", "price", "sale_price", "currency", "image", "url", "brand", "categories")
@@ -45,6 +46,7 @@ class StoreState:
         self._words = Vocabulary(self._items["item_id"])  # `items` comes ordered by id, as this is
         self._availability = Availability(self._items)
         self._columns: Columns | None = None
+        self._exposure: Counter[str] | None = None
 
     @property
     def version(self) -> int:
@@ -76,6 +78,19 @@ class StoreState:
             if (batches := list(self._store.log.scan(actor=who)))
         ]
         return history_of(pa.concat_tables(tables)) if tables else History.of([])
+
+    def shown_to(self, actor: str) -> Mapping[str, int]:
+        """Return how often an actor was shown each item since they last took it up."""
+        return self.history(actor).unclicked()
+
+    @property
+    def exposure(self) -> Mapping[str, int]:
+        """How often anybody was shown each item lately, as the log had it at the last `refresh`."""
+        if self._exposure is None:
+            since = self.now - timedelta(days=EXPOSURE_DAYS)
+            batches = self._store.log.scan(since, kinds=[IMPRESSION])
+            self._exposure = Counter(i for batch in batches for i in batch["item_id"].to_pylist())
+        return self._exposure
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """Return the rows of `words` that may be shown at `now`."""

@@ -61,6 +61,8 @@ class ImpressionWriter:
     ----------
     on_dropped
         Told how many impressions were lost because the queue was full or the store refused.
+    on_written
+        Told the rows that have become durable.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class ImpressionWriter:
         *,
         clock: Callable[[], datetime],
         on_dropped: Callable[[int], object],
+        on_written: Callable[[pa.Table], object] = len,
         room: int = 2_000,
     ) -> None:
         self._log = events
         self._clock = clock
         self._on_dropped = on_dropped
+        self._on_written = on_written
         self._queue: queue.Queue[Shown | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
         self._thread.start()
@@ -119,3 +123,5 @@ class ImpressionWriter:
         except StoreError as error:
             self._on_dropped(rows.num_rows)
             log.warning("impressions dropped", count=rows.num_rows, reason=error.code)
+            return
+        self._on_written(rows)

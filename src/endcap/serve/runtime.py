@@ -71,7 +71,10 @@ class Runtime:
         )
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
-            store.log, clock=utc_now, on_dropped=self.metrics.impressions_dropped.inc
+            store.log,
+            clock=utc_now,
+            on_dropped=self.metrics.impressions_dropped.inc,
+            on_written=self.live.impressions_stored,
         )
         self._end = threading.Event()
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
@@ -114,6 +117,8 @@ class Runtime:
     def _warm(self) -> None:
         try:
             self.live.warm(self._end)
+            if any(place.rules.reach for place in self.recommender.current.placements.values()):
+                self.live.warm_exposure(self._end)
         except EndcapError as error:  # slates go on without
             log.error("what happened lately cannot be read", error=str(error))
 

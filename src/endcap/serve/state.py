@@ -1,6 +1,7 @@
 """The world as it is now, held in memory: what each shopper did and what the shop sells."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +15,7 @@ from endcap.models.live import Live, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
-from endcap.recommend.state import History
+from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, TAKEN_UP, History
 from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.serve.histories import Histories
@@ -23,8 +24,9 @@ Row = tuple[Any, ...]
 """What is used of an event: a value for each name in `_USED`."""
 WARM_DAYS: Final = 14.0
 """What is older counts a quarter at most, and the artefact has learnt it."""
-SEEN_BY_NOBODY: Final = "impression"
+SEEN_BY_NOBODY: Final = IMPRESSION
 """What we showed says nothing about what the shopper did, and there are ten of it per request."""
+FATIGUING: Final = (IMPRESSION, *TAKEN_UP)
 
 
 def utc_now() -> datetime:
@@ -75,6 +77,8 @@ class LiveState:
         self._kinds = [kind for kind in kinds if kind != SEEN_BY_NOBODY]
         self._weights = kinds
         self._histories = Histories(self._read, keep_events)
+        self._shown = Histories(self._read_shown, keep_events // 3)
+        self._exposure: Counter[str] = Counter()
         self.live = LiveCounts(Live())
         self.on_promoted: Callable[[], object] = _nothing
         self._version = 0
@@ -93,6 +97,7 @@ class LiveState:
         with self._people:
             self._aliases = self._store.aliases()
             self._histories.clear()
+            self._shown.clear()
         self._touch()
 
     @property
@@ -113,6 +118,22 @@ class LiveState:
     def history(self, actor: str) -> History:
         """Return the item events of an actor, up to the last acknowledged, oldest first."""
         return self._histories.of(self.resolve(actor))
+
+    def shown_to(self, actor: str) -> Mapping[str, int]:
+        """Return item id -> how often an actor was shown it since they last took it up.
+
+        What another process showed is seen within a minute.
+        """
+        return self._shown.of(self.resolve(actor)).unclicked()
+
+    @property
+    def exposure(self) -> Mapping[str, int]:
+        """Item id -> how often anybody was shown it: since `warm` began, and in the days before."""
+        return self._exposure
+
+    def impressions_stored(self, events: pa.Table) -> None:
+        """Follow impressions that have just become durable."""
+        self._follow_shown(_rows(events))
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """Return the rows of `words` that may be shown at `now` (UTC µs), int32, rising."""
@@ -157,10 +178,12 @@ class LiveState:
                 who = self.resolve(actor(user, visitor) or "")
                 if receipt.duplicate:
                     self._histories.forget(who)
+                    self._shown.forget(who)
                 elif item is not None and kind in self._kinds:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
         if not receipt.duplicate:
             self._count(rows)
+            self._follow_shown(rows)
         self._touch()
 
     def events_elsewhere(self, events: pa.Table, *, repeats: bool) -> None:
@@ -171,7 +194,9 @@ class LiveState:
         rows = _rows(events)
         with self._people:
             for user, visitor in {row[:2] for row in rows}:
-                self._histories.forget(self.resolve(actor(user, visitor) or ""))
+                who = self.resolve(actor(user, visitor) or "")
+                self._histories.forget(who)
+                self._shown.forget(who)
         if not repeats:
             self._count(rows)
         self._touch()
@@ -185,6 +210,24 @@ class LiveState:
                 return
             self._count(_rows(batch))
         self._touch()
+
+    def warm_exposure(self, end: threading.Event) -> None:
+        """Count what was shown in the last days; returns early once `end` is set."""
+        now = self.now
+        batches = self._store.log.scan(now - timedelta(days=EXPOSURE_DAYS), now, [IMPRESSION])
+        for batch in batches:
+            if end.is_set():
+                return
+            self._exposure.update(i for i in batch["item_id"].to_pylist() if i is not None)
+
+    def _follow_shown(self, rows: Sequence[Row]) -> None:
+        with self._people:
+            for user, visitor, item, kind, time, value in rows:
+                if item is not None and kind in FATIGUING:
+                    who = self.resolve(actor(user, visitor) or "")
+                    self._shown.add(who, (item, kind, _micros(time), _float(value)))
+                    if kind == IMPRESSION:
+                        self._exposure[item] += 1
 
     def _count(self, rows: Sequence[Row]) -> None:
         """Let everybody know; the weights of kinds that say nothing, or no, are passed over."""
@@ -234,6 +277,7 @@ class LiveState:
             self._aliases = {**self._aliases, visitor_id: user_id}
             for who in (VISITOR_PREFIX + visitor_id, before, user_id):
                 self._histories.forget(who)
+                self._shown.forget(who)
         self._touch()
 
     def promoted(self) -> None:
@@ -248,10 +292,16 @@ class LiveState:
             self._version += 1
 
     def _read(self, who: str) -> list[tuple[str, str, int, float]]:
+        return self._scan(who, self._kinds)
+
+    def _read_shown(self, who: str) -> list[tuple[str, str, int, float]]:
+        return self._scan(who, FATIGUING)
+
+    def _scan(self, who: str, kinds: Sequence[str]) -> list[tuple[str, str, int, float]]:
         rows: list[tuple[str, str, int, float]] = []
         same = [VISITOR_PREFIX + v for v, user in self._aliases.items() if user == who]
         for actor_id in (who, *same):
-            for batch in self._store.log.scan(kinds=self._kinds, actor=actor_id):
+            for batch in self._store.log.scan(kinds=kinds, actor=actor_id):
                 columns = [batch.column(name) for name in ("item_id", "kind", "time", "value")]
                 columns[2] = columns[2].cast(pa.int64())
                 values = zip(*(column.to_pylist() for column in columns), strict=True)

@@ -1,7 +1,8 @@
 """Compose a slate under all rules together, and say what each of them did and cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any, Final
 
 import numpy as np
@@ -32,14 +33,15 @@ class Effect:
     moved
         How many items are in the slate that would not be without the rule.
     price
-        The share of expected relevance that the rule costs; below 0 where it gives some back.
+        The share of expected relevance that the rule costs; below 0 where it gives some back. NaN,
+        and `moved` 0, where nobody asked for prices.
     """
 
     name: str
     met: bool
     relaxed: str
-    moved: int
-    price: float
+    moved: int = 0
+    price: float = nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,9 @@ def compose(problem: Problem, *, prices: bool = True) -> Composed:
     """
     solved, order = _solve(problem)
     reports: list[Effect] = []
-    if prices:
-        for at, (wanted, kept) in enumerate(zip(problem.bounds, solved.bounds, strict=True)):
-            others = solved.bounds[:at] + solved.bounds[at + 1 :]
-            freed = replace(solved, bounds=others)
-            reports.append(_effect(wanted.name, _gave(wanted, kept), freed, order))
-        for position in sorted(problem.pins):
-            pins = {p: c for p, c in solved.pins.items() if p != position}
-            reports.append(_effect(f"pin at {position + 1}", "", replace(solved, pins=pins), order))
-        reports += [
-            _effect(name, "", replace(solved, **off), order) for name, off in _softened(solved)
-        ]
+    for name, relaxed, off in _rules(problem, solved):
+        effect = _effect(name, relaxed, replace(solved, **off), order) if prices else None
+        reports.append(effect or Effect(name, not relaxed, relaxed))
     return Composed(order, value_of(solved, order), solved.expected(order), tuple(reports))
 
 
@@ -155,6 +149,18 @@ def _limits(problem: Problem) -> kernels.Limits:
         pin[position] = candidate
     codes = codes.reshape(len(bounds), len(problem.relevance))
     return kernels.Limits(codes, lo, hi, first, int(codes.max(initial=0)) + 1, pin)
+
+
+def _rules(problem: Problem, solved: Problem) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield each rule, what was made of it, and how it is switched off."""
+    for at, (wanted, kept) in enumerate(zip(problem.bounds, solved.bounds, strict=True)):
+        others = solved.bounds[:at] + solved.bounds[at + 1 :]
+        yield wanted.name, _gave(wanted, kept), {"bounds": others}
+    for position in sorted(problem.pins):
+        pins = {p: c for p, c in solved.pins.items() if p != position}
+        yield f"pin at {position + 1}", "", {"pins": pins}
+    for name, off in _softened(solved):
+        yield name, "", off
 
 
 def _softened(problem: Problem) -> list[tuple[str, dict[str, Any]]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from endcap.features.text import TextSpec, fit_text
 from endcap.recommend.filters.columns import Columns, Rows, TextColumn, paths
 from endcap.recommend.filters.expression import Expression
 from endcap.recommend.filters.kinds import split
 from endcap.recommend.filters.world import World
+from endcap.recommend.slates.alike import likeness
 from endcap.recommend.slates.problem import Bound, Floats, Problem
 from endcap.recommend.slates.rules import Quota, Rules
 from endcap.schema.errors import RequestError
@@ -54,10 +54,10 @@ class Posed:
 def pose(rules: Rules, k: int, shelf: Shelf, columns: Columns, world: World) -> Posed:
     """Put rules into arrays.
 
+    A condition that names an attribute no item has is met by none; `Rules.check` refuses it.
+
     Raises
     ------
-    FilterError
-        When a condition names an attribute that no item has.
     RequestError
         When there is nothing to compose from.
     """
@@ -100,14 +100,6 @@ def pose(rules: Rules, k: int, shelf: Shelf, columns: Columns, world: World) -> 
     return Posed(problem, ids, unset)
 
 
-def likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return float32 (n, n): the cosine of each two texts, 1 on the diagonal."""
-    vectors = fit_text(texts, TextSpec()).transform(texts)
-    alike = np.asarray((vectors @ vectors.T).toarray(), np.float32)
-    np.fill_diagonal(alike, 1.0)
-    return alike
-
-
 def _allowed(
     rules: Rules, rows: Rows, shown: npt.NDArray[np.int64], columns: Columns, world: World
 ) -> npt.NDArray[np.bool_]:
@@ -120,9 +112,7 @@ def _allowed(
 
 
 def _mask(text: str, columns: Columns, world: World) -> npt.NDArray[np.bool_]:
-    expression = Expression.filter(text)
-    expression.check(columns)
-    return expression.mask(columns, world)
+    return Expression.filter(text).mask(columns, world)
 
 
 def _relevance(rules: Rules, scores: Floats, shown: npt.NDArray[np.int64]) -> Floats:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endcap.recommend.filters.world import World
-from endcap.recommend.recommender import EPOCH, MICROSECOND, Recommender
-from endcap.recommend.slate import Request
-from endcap.recommend.slates.compose import Effect, compose
-from endcap.recommend.slates.posing import Shelf, pose
+from endcap.recommend.composing import NOT_ON_OFFER
+from endcap.recommend.recipe import HOME
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slates.compose import Effect
 from endcap.recommend.slates.rules import Rules
-from endcap.recommend.state import History, State
-
-DEPTH = 200
-SHOWN, CLICKED = "impression", ("click", "cart", "purchase")
+from endcap.recommend.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,27 @@ def preview(
     users: Sequence[str],
     *,
     k: int = 10,
-    placement: str = "home",
+    placement: str = HOME,
 ) -> list[Before]:
-    """Compose the slate of each user under `rules`, and compare it with what is served now."""
+    """Ask for the slate of each user with `rules` and without any, as they would be served.
+
+    Raises
+    ------
+    FilterError
+        When a condition names an attribute that no item has.
+    """
+    rules.check(state.columns)
+    place = recommender.placements.get(placement, recommender.placements[HOME])
+    bare, ruled = (
+        recommender.placed({placement: place.model_copy(update={"rules": chosen})})
+        for chosen in (Rules(), rules)
+    )
     out = []
     for user in users:
-        request = Request(user_id=user, k=max(k, DEPTH), placement=placement)
-        slate = recommender.recommend([request], state)[0]
-        if not slate.items:
-            continue
-        out.append(_compared(user, {i.item_id: i.score for i in slate.items}, state, rules, k))
+        request = Request(user_id=user, k=k, placement=placement, prices=True)
+        before, after = (one.recommend([request], state)[0] for one in (bare, ruled))
+        if before.items:
+            out.append(_compared(user, rules, before, after))
     return out
 
 
@@ -90,47 +98,13 @@ def prices(compared: Sequence[Before]) -> list[Price]:
     ]
 
 
-def unclicked(history: History) -> dict[str, int]:
-    """Return item id -> how often it was shown since its last click, cart or purchase."""
-    counts: dict[str, int] = {}
-    for item_id, kind in zip(history.item_ids, history.kinds, strict=True):
-        if kind == SHOWN:
-            counts[item_id] = counts.get(item_id, 0) + 1
-        elif kind in CLICKED:
-            counts[item_id] = 0
-    return counts
-
-
-def _compared(user: str, scores: dict[str, float], state: State, rules: Rules, k: int) -> Before:
-    history = state.history(user)
-    now = (state.now - EPOCH) // MICROSECOND
-    columns = state.columns
-    pinned = dict.fromkeys((pin.item for pin in rules.pins if pin.item not in scores), 0.0)
-    allowed = set(state.available_ids(now)) if pinned else set()
-    scores |= {item_id: 0.0 for item_id in pinned if item_id in allowed}
-    ids = list(scores)
-    facts = state.facts(ids)
-    shelf = Shelf(
-        ids,
-        np.maximum(np.array([scores[i] for i in ids], np.float64), 0.0),
-        [_text(facts.get(i, {})) for i in ids],
-        unclicked(history),
-    )
-    posed = pose(rules, k, shelf, columns, World.of(columns, history, (), now))
-    composed = compose(posed.problem)
-    best = posed.problem.expected(
-        np.argsort(-posed.problem.relevance, kind="stable")[: posed.problem.k]
-    )
+def _compared(user: str, rules: Rules, before: Slate, after: Slate) -> Before:
+    shown = [item.item_id for item in after.items]
     return Before(
         user,
-        ids[:k],
-        [posed.item_ids[at] for at in composed.order],
-        1 - composed.expected / best if best else 0.0,
-        composed.effects,
-        posed.unset,
+        [item.item_id for item in before.items],
+        shown,
+        after.cost if np.isfinite(after.cost) else 0.0,
+        tuple(effect for effect in after.rules if not effect.relaxed.endswith(NOT_ON_OFFER)),
+        tuple(pin.item for pin in rules.pins if pin.item not in shown),
     )
-
-
-def _text(facts: dict[str, object]) -> str:
-    parts = [facts.get("title"), facts.get("brand"), *(facts.get("categories") or ())]  # type: ignore[misc]
-    return " ".join(str(part) for part in parts if part)

@@ -7,6 +7,7 @@ from typing import Self
 
 import pydantic
 
+from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.expression import Expression
 from endcap.recommend.filters.kinds import ITEM_FIELDS, Kind, split
 from endcap.recommend.slates.problem import UNBOUNDED, Method
@@ -142,6 +143,18 @@ class Rules(Strict):
             if twice is not None:
                 raise ConfigError(f"Two pins have the {kind} {twice!r}.")
         return self
+
+    def check(self, columns: Columns) -> None:
+        """Refuse conditions about attributes that no item of a catalogue has.
+
+        Raises
+        ------
+        FilterError
+            Naming the nearest attribute.
+        """
+        for text in (self.exclude, *(quota.where for quota in self.quotas)):
+            if text:
+                Expression.filter(text).check(columns)
 
 
 def load_rules(path: Path) -> Rules:

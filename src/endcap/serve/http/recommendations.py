@@ -2,15 +2,16 @@
 
 import secrets
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, nan
 
 from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Reason, Request, Slate, SlateItem
+from endcap.recommend.slates.compose import Effect
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.in_time import answer_in_time
 from endcap.serve.http.problems import ApiError
-from endcap.serve.http.shapes import Ask, ReasonOut, SimilarQuery, SlateItemOut, SlateOut
+from endcap.serve.http.shapes import Ask, ReasonOut, RuleOut, SimilarQuery, SlateItemOut, SlateOut
 from endcap.serve.impressions import Shown
 from endcap.serve.runtime import Runtime
 
@@ -46,6 +47,7 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         filter=ask.filter,
         boost=ask.boost,
         seed=ask.seed,
+        prices=ask.prices,
     )
     return _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
 
@@ -60,6 +62,8 @@ def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
     accepted = call.request.headers.get("accept-language", "")
     language = _language(accepted) if ask.lang == "auto" else ask.lang
+    if getattr(call.request.state, "key_kind", "") == "public":
+        slate = replace(slate, rules=(), cost=nan)  # margins and promotions are the shop's own
     if _is_stranger(call, ask):
         slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
     return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
@@ -95,7 +99,15 @@ def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:
         slate.degraded,
         slate.reason,
         [_item(item, sentence(item.reasons, facts, language)) for item in slate.items],
+        [_rule(effect) for effect in slate.rules],
+        _finite(slate.cost),
     )
+
+
+def _rule(effect: Effect) -> RuleOut:
+    price = _finite(effect.price)
+    moved = None if price is None else effect.moved
+    return RuleOut(effect.name, effect.met, effect.relaxed, moved, price)
 
 
 def _item(item: SlateItem, why: str) -> SlateItemOut:

@@ -213,6 +213,9 @@ class Ask(Struct, forbid_unknown_fields=True):
         Meta(max_length=MAX_BYTES, description=BOOST, extra_json_schema={"format": "endcap-boost"}),
     ] = ""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    prices: Annotated[
+        bool, Meta(description="Say what each rule costs: takes a slate more for each.")
+    ] = False
     timeout_ms: Timeout = 0
     lang: Language = "auto"
 
@@ -245,6 +248,20 @@ class SlateItemOut(Struct):
     properties: dict[str, Any]
 
 
+class RuleOut(Struct):
+    """What a rule of the placement did.
+
+    `relaxed` says what was made of it where it could not be met. `price` is the share of expected
+    relevance that it costs, `moved` how many items it changed; null unless `prices` was asked for.
+    """
+
+    name: str
+    met: bool
+    relaxed: str
+    moved: int | None
+    price: float | None
+
+
 class SlateOut(Struct):
     """The answer, which names its own quality (`served_by`, `degraded`, `reason`)."""
 
@@ -256,6 +273,10 @@ class SlateOut(Struct):
     degraded: bool
     reason: str
     items: list[SlateItemOut]
+    rules: list[RuleOut] = []
+    cost: Annotated[
+        float | None, Meta(description="Share of relevance that all rules cost together.")
+    ] = None
 
 
 class Live(Struct):

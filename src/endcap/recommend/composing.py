@@ -1,0 +1,147 @@
+"""A placement's rules on a request: candidates enough to choose from, and the slate of the best."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from math import nan
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.recommend.filters.columns import UNKNOWN_ROW, Columns
+from endcap.recommend.filters.expression import Bools, Expression
+from endcap.recommend.filters.world import World
+from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.slate import Request
+from endcap.recommend.slates.compose import Effect, compose
+from endcap.recommend.slates.posing import Shelf as Offer
+from endcap.recommend.slates.posing import pose
+from endcap.recommend.slates.rules import Rules
+from endcap.recommend.state import State
+
+DEPTH: Final = 200
+"""Candidates that rules choose from; four times k where that is more."""
+WIDTH: Final = 4
+NOT_ON_OFFER: Final = "is not on offer"
+Fill = Callable[[Shelf, Bools | None], None]
+"""Puts on a shelf what is missing, of items that meet a condition."""
+
+
+def depth(rules: Rules, k: int) -> int:
+    """Return how many candidates are wanted for a slate of k."""
+    return 0 if rules == Rules() or not k else max(DEPTH, WIDTH * k)
+
+
+def apply_rules(
+    rules: Rules,
+    shelf: Shelf,
+    request: Request,
+    state: State,
+    world: World,
+    *,
+    who: str | None,
+    fill: Fill,
+) -> tuple[list[Pick], tuple[Effect, ...], float]:
+    """Compose the slate of a request from what is on the shelf, best position first.
+
+    Where the candidates hold fewer items than a quota asks for, more of them are fetched first; a
+    pinned item comes in unless the shopper may not be shown it.
+
+    Returns
+    -------
+    picks, effects, cost
+        At most k; what each rule did; the share of relevance that all cost, NaN unless asked for.
+    """
+    columns = state.columns
+    _supply(rules, shelf, columns, world, fill)
+    _pin(rules, shelf, columns, fill)
+    if not shelf.picks:
+        return [], (), nan
+    offer = _offer(rules, shelf.picks, state, who)
+    wishes = rules.model_copy(update={"exclude": ""})  # what is excluded was never fetched
+    with columns.lock:
+        posed = pose(wishes, request.k, offer, columns, world)
+    composed = compose(posed.problem, prices=request.prices)
+    by_id = {pick.item_id: pick for pick in shelf.picks}
+    lacking = [
+        Effect(f"pin at {pin.position}", met=False, relaxed=f"{pin.item!r} {NOT_ON_OFFER}")
+        for pin in rules.pins
+        if pin.item in posed.unset and pin.position <= request.k
+    ]
+    cost = nan
+    if request.prices:
+        best = posed.problem.expected(
+            np.argsort(-posed.problem.relevance, kind="stable")[: posed.problem.k]
+        )
+        cost = 1 - composed.expected / best if best else 0.0
+    picks = [by_id[posed.item_ids[at]] for at in composed.order]
+    return picks, (*composed.effects, *lacking), cost
+
+
+def worth(picks: Sequence[Pick]) -> npt.NDArray[np.float64]:
+    """Return float64 (n,): what each pick is worth beside the best, falling from level to level.
+
+    Scores of two levels cannot be compared, but the first level knows better: the best of the
+    next is worth what the least of this one is. What no model speaks for is worth nothing.
+    """
+    out, top = np.zeros(len(picks)), 1.0
+    at = 0
+    for told, group in groupby(picks, key=lambda pick: pick.told):
+        scores = np.array([pick.score for pick in group])
+        if told is not None and scores.max() > 0:
+            out[at : at + len(scores)] = np.maximum(scores, 0) / scores.max() * top
+            top = float(out[at : at + len(scores)].min())
+        at += len(scores)
+    return out
+
+
+def _supply(rules: Rules, shelf: Shelf, columns: Columns, world: World, fill: Fill) -> None:
+    """Fetch more of what a lower quota asks for, where there is too little to choose from."""
+    for quota in rules.quotas:
+        wanted, _, _ = quota.limits(shelf.k)
+        if not quota.where or not wanted:
+            continue
+        with columns.lock:
+            mask = Expression.filter(quota.where).mask(columns, world)
+            here = int(mask[columns.rows(pick.item_id for pick in shelf.picks)].sum())
+        if here < wanted:
+            _add(shelf, wanted - here, mask, fill)
+
+
+def _pin(rules: Rules, shelf: Shelf, columns: Columns, fill: Fill) -> None:
+    """Fetch the pinned items that are not there, of those in the catalogue."""
+    here = {pick.item_id for pick in shelf.picks}
+    away = [p.item for p in rules.pins if p.item not in here and p.position <= shelf.k]
+    if away:
+        with columns.lock:
+            mask = np.zeros(len(columns), bool)
+            mask[columns.rows(away)] = True
+        mask[UNKNOWN_ROW] = False
+        _add(shelf, len(away), mask, fill)
+
+
+def _add(shelf: Shelf, n: int, mask: Bools, fill: Fill) -> None:
+    more = Shelf(n, shelf.taken)
+    fill(more, mask)
+    shelf.picks += more.picks
+
+
+def _offer(rules: Rules, picks: Sequence[Pick], state: State, who: str | None) -> Offer:
+    ids = [pick.item_id for pick in picks]
+    return Offer(
+        ids,
+        worth(picks),
+        _texts(ids, state) if rules.diversity else (),
+        state.shown_to(who) if who and rules.fatigue.half_after is not None else {},
+        state.exposure if rules.reach else {},
+    )
+
+
+def _texts(ids: Sequence[str], state: State) -> list[str]:
+    """Return what each item is about, in words, for variety."""
+    facts = state.facts(ids)
+    out = []
+    for told in (facts.get(item_id, {}) for item_id in ids):
+        parts = [told.get("title"), told.get("brand"), *(told.get("categories") or ())]
+        out.append(" ".join(str(part) for part in parts if part))
+    return out

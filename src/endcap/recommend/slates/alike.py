@@ -1,0 +1,114 @@
+"""How alike texts are, quickly: what is counted in a text is kept, and pairs are summed once."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from endcap.features.text import TextSpec, count_texts
+
+SPEC: Final = TextSpec()
+KEPT: Final = 20_000
+"""Texts whose counts stay in memory, about 1.5 kB each."""
+Counts = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+class Counted:
+    """Counts of texts, kept from one slate to the next; safe to share between threads."""
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self._keep = keep
+        self._known: dict[str, Counts] = {}
+        self._lock = threading.Lock()
+
+    def of(self, texts: Sequence[str]) -> sparse.csr_array:
+        """Return what `features.text.count_texts` does."""
+        with self._lock:
+            known = {text: self._known[text] for text in texts if text in self._known}
+        fresh = list(dict.fromkeys(text for text in texts if text not in known))
+        if fresh:
+            counted = count_texts(fresh, SPEC)
+            ends = counted.indptr
+            for at, text in enumerate(fresh):
+                span = slice(ends[at], ends[at + 1])
+                known[text] = (counted.indices[span].copy(), counted.data[span].copy())
+            self._remember({text: known[text] for text in fresh})
+        rows = [known[text] for text in texts]
+        indptr = np.concatenate(([0], np.cumsum([len(row[0]) for row in rows])))
+        indices, counts = (np.concatenate([row[side] for row in rows]) for side in (0, 1))
+        return sparse.csr_array((counts, indices, indptr), shape=(len(texts), SPEC.columns))
+
+    def _remember(self, fresh: dict[str, Counts]) -> None:
+        with self._lock:
+            if len(self._known) + len(fresh) > self._keep:
+                self._known = {}  # what is asked for again soon is there again soon
+            self._known |= dict(list(fresh.items())[: self._keep])
+
+
+_COUNTED: Final = Counted()
+
+
+def likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return float32 (n, n): the cosine of the TF-IDF vectors of each two texts, 1 on the diagonal.
+
+    How telling a word is, is learnt from these texts alone.
+    """
+    if not texts:
+        return np.zeros((0, 0), np.float32)
+    counts = _COUNTED.of(texts)
+    alike: npt.NDArray[np.float32] = _cosines(
+        counts.indptr.astype(np.int64),
+        counts.indices.astype(np.int32),
+        counts.data.astype(np.float32),
+        SPEC.columns,
+        SPEC.ngram_share,
+    )
+    return alike
+
+
+@numba.njit(cache=True, nogil=True)
+def _cosines(ends, features, counts, width, share):  # type: ignore[no-untyped-def]
+    """Weigh as `TextVectors.transform` does, and multiply each two rows once."""
+    n = len(ends) - 1
+    held = np.zeros(width + 1, np.int64)
+    for feature in features:
+        held[feature + 1] += 1
+    told = 0
+    for row in range(n):
+        told += ends[row + 1] > ends[row]
+    values = np.empty(len(features), np.float32)
+    for row in range(n):
+        squares = np.zeros(2)
+        for at in range(ends[row], ends[row + 1]):
+            rarity = np.log((1 + told) / (1 + held[features[at] + 1])) + 1
+            values[at] = (1 + np.log(counts[at])) * rarity
+            squares[2 * features[at] // width] += values[at] ** 2
+        whole = (1 - share) * (squares[0] > 0) + share * (squares[1] > 0)
+        for at in range(ends[row], ends[row + 1]):
+            block = 2 * features[at] // width
+            part = share if block else 1 - share
+            values[at] *= np.sqrt(part / whole / squares[block])
+    start = np.cumsum(held)
+    place = start.copy()
+    owner = np.empty(len(features), np.int32)
+    sorted_values = np.empty(len(features), np.float32)
+    for row in range(n):
+        for at in range(ends[row], ends[row + 1]):
+            owner[place[features[at]]] = row
+            sorted_values[place[features[at]]] = values[at]
+            place[features[at]] += 1
+    out = np.zeros((n, n), np.float32)
+    for feature in range(width):
+        for a in range(start[feature], start[feature + 1]):
+            row = out[owner[a]]
+            for b in range(a + 1, start[feature + 1]):
+                row[owner[b]] += sorted_values[a] * sorted_values[b]
+    for i in range(n):
+        out[i, i] = 1.0
+        for j in range(i):
+            out[i, j] = out[j, i]
+    return out

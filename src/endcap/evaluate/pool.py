@@ -119,6 +119,11 @@ class Gains:
     ----------
     pool, exam
         The answers and the questions, in the same order.
+
+    Attributes
+    ----------
+    hit
+        bool (nnz,): which entries of the pool are targets.
     """
 
     def __init__(self, pool: Pool, exam: Exam, k: int) -> None:
@@ -126,7 +131,7 @@ class Gains:
         query = np.repeat(np.arange(len(pool.indptr) - 1), np.diff(pool.indptr))
         wanted = exam.targets.owner * width + exam.targets.items
         self._pool, self._k = pool, k
-        self._hit = np.isin(query * width + pool.items, wanted)
+        self.hit = np.isin(query * width + pool.items, wanted)
         discount = 1 / np.log2(np.arange(2, k + 2))
         best = np.concatenate(([1.0], np.cumsum(discount)))
         self._ideal = best[np.minimum(exam.targets.counts, k)]
@@ -134,7 +139,7 @@ class Gains:
     def __call__(self, total: Shares) -> PerUser:
         """Return float64 (n,)."""
         at = self._pool
-        return np.asarray(_gains(at.indptr, at.items, total, self._hit, self._k) / self._ideal)
+        return np.asarray(_gains(at.indptr, at.items, total, self.hit, self._k) / self._ideal)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -82,6 +82,17 @@ def test_runs_on_a_folder_never_seen(
     assert "full ranking of 30 items" in found["protocol"]
 
 
+def test_automatic_compares_a_budget_with_patience(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["automatic", "--protocol", "leave_one_out", "--data", str(folder)]
+    found = last_line([*words, "--models", "item-knn", "--budget", "5s"], capsys)
+    figures = found["figures"]
+    assert figures["ratio"] == pytest.approx(figures["ndcg@10"] / figures["best"])
+    assert figures["best"] == max(row["ndcg@10"] for row in found["models"].values())
+    assert found["best"] in found["models"]
+
+
 def test_command_line_ends_with_json_alone_on_the_last_line(folder: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "temporal", "--data", str(folder), "--quick"]
     done = subprocess.run(

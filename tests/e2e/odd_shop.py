@@ -2,16 +2,20 @@
 
 ``hasty``     acknowledges at once and commits a little later
 ``stalling``  commits at once and never comes to answer a request with an Idempotency-Key
+``torn``      names the artefact that was promoted, whichever answered
 """
 
 import argparse
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from endcap.events.store import Receipt
+from endcap.recommend.artefacts import current
+from endcap.recommend.slate import Slate
 from endcap.schema.settings import Settings
 from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server, address, listen
@@ -46,14 +50,44 @@ class Stalling(Hasty):
         return stored
 
 
+class Torn:
+    """A recommender that takes its name from one place and its answers from another."""
+
+    def __init__(self, holder: Any, folder: Path) -> None:
+        self._holder, self._folder = holder, folder
+
+    def recommend(self, requests: Any, state: Any) -> list[Slate]:
+        named = current(self._folder) or ""
+        slates = self._holder.current.recommend(requests, state)
+        return [replace(slate, artefact=named) for slate in slates]
+
+
+class TornHolder:
+    """Holds a `Torn`."""
+
+    def __init__(self, holder: Any, folder: Path) -> None:
+        self._holder, self._torn = holder, Torn(holder, folder)
+
+    @property
+    def current(self) -> Any:
+        return self._torn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._holder, name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("oddity", choices=["hasty", "stalling"])
+    parser.add_argument("oddity", choices=["hasty", "stalling", "torn"])
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     app = create_app(Settings.parse({"store": {"folder": given.folder}}))
-    store = app.state.runtime.store
-    store.log = {"hasty": Hasty, "stalling": Stalling}[given.oddity](store.log)
+    runtime = app.state.runtime
+    if given.oddity == "torn":
+        runtime.recommender = TornHolder(runtime.recommender, given.folder)
+    else:
+        odd = {"hasty": Hasty, "stalling": Stalling}[given.oddity]
+        runtime.store.log = odd(runtime.store.log)
     bound = listen("127.0.0.1", 0)
     print(address(bound), flush=True)
     Server(app, drain_seconds=4, notice_seconds=0).run(sockets=[bound])

@@ -26,6 +26,7 @@ VERBS: Final[dict[str, str]] = {
     "preview": "Show what rules would change and cost, before they go live.",
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
+    "worker": "Train again when it is due, by time or by drift.",
     "stream": "Take events from NATS JetStream.",
     "keys": "Make, list and revoke the keys of the HTTP API.",
     "config": "Show the settings in force and where each comes from.",

@@ -15,6 +15,7 @@ from endcap.serve.http.server import Server, address, listen_shared
 from endcap.serve.http.workers import Workers
 from endcap.serve.keys import KeyRing
 from endcap.serve.logs import configure_logs
+from endcap.serve.retraining.beside import WorkerBeside
 
 app = typer.Typer(add_completion=False)
 
@@ -32,11 +33,14 @@ Make one with: endcap keys create
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0917 - one for each option
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
+    with_worker: Annotated[
+        bool | None, typer.Option("--with-worker", help="Train again when it is due, beside it.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="An endcap.toml.")] = None,
 ) -> None:
     """Serve the HTTP API and the console.
@@ -49,13 +53,14 @@ def serve(
 
       endcap serve --folder shop --port 9000
 
-      endcap serve --workers 4
+      endcap serve --workers 4 --with-worker
     """
     flags = {
         "store.folder": folder,
         "serve.host": host,
         "serve.port": port,
         "serve.workers": workers,
+        "serve.with_worker": with_worker,
     }
     settings, _ = load_settings(file, flags=flags)
     configure_logs(as_json=not sys.stderr.isatty())
@@ -75,6 +80,8 @@ def serve(
             server = Workers(settings)
         else:
             server = Server(create_app(settings), drain_seconds=told.drain_seconds)
+        if told.with_worker:
+            stack.enter_context(WorkerBeside(settings, file))
         _say(address(sockets[0]), keyless=keyless)
         code = server.run(sockets)
     if server.interrupted:

@@ -1,6 +1,6 @@
 """``endcap train`` without a recipe: choose, contend, fit on everything, publish, report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from endcap.prepare.run import prepare_store
 from endcap.prepare.split import DAY_US, Split, Temporal
 from endcap.recommend.artefacts import Artefact, current, load_artefact, training_lock
 from endcap.recommend.recipe import Recipe, load_recipe
-from endcap.recommend.training import NOTHING, train
+from endcap.recommend.training import LOG_END, NOTHING, train
 from endcap.schema.errors import ArtefactError, DataError, EndcapError
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import Settings
@@ -89,6 +89,7 @@ def learn_store(
     """
     if not store.log.count():
         raise DataError(NOTHING, hint="Import events first: endcap import PATH.")
+    facts = {LOG_END: store.log.newest()}
     data = prepare_store(store, settings, progress=progress("prepare")).dataset
     return learn(
         data,
@@ -99,6 +100,7 @@ def learn_store(
         seed=seed,
         clock=clock,
         progress=progress,
+        facts=facts,
     )
 
 
@@ -112,6 +114,7 @@ def learn(
     seed: int = 0,
     clock: Clock = perf_counter,
     progress: Callable[[str], Progress] = lambda name: silent,
+    facts: Mapping[str, Any] | None = None,
 ) -> Learnt:
     """Choose a recipe on the latest events, fit it on everything, and let it serve.
 
@@ -130,6 +133,8 @@ def learn(
         Whether shoppers buy again what they have (groceries).
     progress
         Given a model's name or ``"blend"``, returns who is told how far it is.
+    facts
+        More for the artefact's manifest.
 
     Raises
     ------
@@ -159,7 +164,9 @@ def learn(
     except DataError as error:
         reason = str(error)
     recipe, match, ranker = _wired(chosen, ranked, folder)
-    facts = {} if chosen is None else {"choice": _facts(chosen, match, ranked)}
+    said = dict(facts or {})
+    if chosen is not None:
+        said["choice"] = _facts(chosen, match, ranked)
     artefact = train(
         data,
         recipe,
@@ -167,7 +174,7 @@ def learn(
         seed=seed,
         settings=settings,
         progress=progress,
-        facts=facts,
+        facts=said,
         ranker=ranker,
     )
     return Learnt(artefact, chosen, match, ranked, reason, clock() - began)

@@ -92,6 +92,21 @@ class EventLog(Protocol):
     def count(self) -> int:
         """Return the number of stored events."""
 
+    def newest(self) -> int:
+        """Return the position of the event stored last, 0 where there is none.
+
+        Positions grow in the order in which events became durable.
+        """
+
+    def tail(
+        self, after: int, until: int, kinds: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what was stored after one position, up to and with another, as it was stored.
+
+        Each batch comes with the position of its last event: whoever goes on from there misses
+        nothing and reads nothing twice.
+        """
+
 
 @runtime_checkable
 class Catalogue(Protocol):

@@ -24,6 +24,8 @@ from endcap.schema.settings import Settings
 from endcap.schema.version import __version__
 
 NOTHING: Final = "There is nothing to learn from: no event carries a preference."
+LOG_END: Final = "log_end"
+"""The fact of an artefact that says up to which position of the event log it has learnt."""
 log = structlog.get_logger(__name__)
 
 
@@ -160,6 +162,14 @@ def train_store(
     """
     if not store.log.count():
         raise DataError(NOTHING, hint="Import events first: endcap import PATH.")
+    facts = {LOG_END: store.log.newest()}
     data = prepare_store(store, settings, progress=progress("prepare")).dataset
-    folder = settings.store.folder
-    return train(data, recipe, folder, seed=seed, settings=settings, progress=progress)
+    return train(
+        data,
+        recipe,
+        settings.store.folder,
+        seed=seed,
+        settings=settings,
+        progress=progress,
+        facts=facts,
+    )

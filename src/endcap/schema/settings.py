@@ -109,6 +109,8 @@ class ServeSettings(Strict):
     waiting_slates: int = pydantic.Field(default=64, ge=1)
     """Slates under way in a worker; whoever asks for one more is told to come back."""
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
+    with_worker: bool = False
+    """Whether ``endcap serve`` runs ``endcap worker`` beside it."""
     origins: tuple[str, ...] = ()
     """Web pages that may call it from a browser (``https://shop.example``), exactly so written."""
 
@@ -124,6 +126,41 @@ class LiveSettings(Strict):
     """Nobody waits longer for an answer; then replicas read histories from the store instead."""
 
 
+class WorkerSettings(Strict):
+    """When ``endcap worker`` trains again, and with what. A share of 0 never makes it due."""
+
+    every_hours: float = pydantic.Field(default=24.0, ge=0)
+    """Train when what serves is so old and anything is new; 0: not by time."""
+    new_events_share: float = pydantic.Field(default=0.2, ge=0)
+    """… when new events are this share of what it learnt from."""
+    unknown_items_share: float = pydantic.Field(default=0.2, ge=0, le=1)
+    """… when this share of the new events is about items that it does not know."""
+    fallback_share: float = pydantic.Field(default=0.5, ge=0, le=1)
+    """… when this share of the shoppers who did something since got a degraded answer."""
+    popularity_shift: float = pydantic.Field(default=0.35, ge=0, le=1)
+    """… when so much of what is taken has moved to other items, chance set aside."""
+    drift_events: int = pydantic.Field(default=500, ge=1)
+    """Fewer new events say nothing: only time makes it due then."""
+    least_hours: float = pydantic.Field(default=1.0, ge=0)
+    """Whatever drifts, not sooner than so long after the last training."""
+    look_seconds: float = pydantic.Field(default=60.0, gt=0)
+    """How often to look."""
+    retry_minutes: float = pydantic.Field(default=5.0, gt=0)
+    """Wait after a failure; twice as long after each further one, a day at most."""
+    budget_seconds: float = pydantic.Field(default=120.0, gt=0)
+    """As ``endcap train --budget``."""
+    recipe: str = ""
+    """As ``endcap train --recipe``; empty lets it choose."""
+    keep_seen: bool = False
+    """As ``endcap train --keep-seen``."""
+    nice: int = pydantic.Field(default=15, ge=0, le=19)
+    """The priority of training, 19 the lowest: requests go first."""
+    threads: int = pydantic.Field(default=1, ge=1)
+    """Threads that training takes."""
+    metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)
+    """Serve /metrics here, on the loopback address; 0: not at all."""
+
+
 class Settings(Strict):
     """All settings."""
 
@@ -132,6 +169,7 @@ class Settings(Strict):
     prepare: PrepareSettings = PrepareSettings()
     serve: ServeSettings = ServeSettings()
     live: LiveSettings = LiveSettings()
+    worker: WorkerSettings = WorkerSettings()
 
 
 def load_settings(

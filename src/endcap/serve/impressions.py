@@ -1,5 +1,6 @@
 """What was shown is written to the event log, without ever delaying or failing an answer."""
 
+import json
 import queue
 import threading
 from collections.abc import Callable
@@ -47,11 +48,19 @@ def impressions(shown: list[Shown], received: datetime) -> pa.Table:
             "request_id": one.slate.request_id,
             "position": item.rank,
             "propensity": 1.0,
+            "properties": _served(one.slate),
         }
         for one in shown
         for item in one.slate.items
     ]
     return pa.Table.from_pylist(rows, schema=EVENTS)
+
+
+def _served(slate: Slate) -> str | None:
+    """Return who answered where it was not who should have: training may be due."""
+    if not slate.degraded:
+        return None
+    return json.dumps({"degraded": True, "served_by": slate.served_by})
 
 
 class ImpressionWriter:

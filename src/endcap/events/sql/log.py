@@ -18,6 +18,7 @@ from endcap.schema.errors import DataError, StoreError
 from endcap.schema.tables import EVENTS
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+TAIL_ROWS: Final = 4096
 
 
 class SQLEventLog(ABC):
@@ -90,6 +91,20 @@ class SQLEventLog(ABC):
             (newest,) = session.execute("SELECT max(seq) FROM events").fetchone()
         return newest or 0
 
+    def tail(
+        self, after: int, until: int, kinds: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """See `EventLog.tail`; no lock is held between batches."""
+        wanted = "" if kinds is None else f"AND kind IN ({', '.join('?' * len(kinds)) or 'NULL'})"
+        sql = f"{_TAIL} WHERE seq > ? AND seq <= ? {wanted} ORDER BY seq LIMIT {TAIL_ROWS}"
+        while after < until:
+            with self._database.readers.lend() as session:
+                page = session.execute(sql, (after, until, *(kinds or ()))).fetchall()
+            if not page:
+                return
+            after = page[-1][-1]
+            yield after, rows.decode([tuple(row[:-1]) for row in page], EVENTS)
+
     def _submit(self, work: Work, count: int) -> Future[Receipt]:
         try:
             future: Future[Receipt] = self._database.committer.submit(work, count)
@@ -102,6 +117,9 @@ class SQLEventLog(ABC):
     def _count_failure(self, count: int, future: Future[Receipt]) -> None:
         if future.cancelled() or future.exception() is not None:
             self._rejected.add(count)
+
+
+_TAIL: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
 
 
 def microseconds(moment: datetime) -> int:

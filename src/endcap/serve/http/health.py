@@ -6,6 +6,7 @@ from endcap.schema.errors import EndcapError
 from endcap.schema.version import __version__
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.shapes import CheckResult, Live, Ready, Version
+from endcap.serve.retraining import runs
 from endcap.serve.runtime import Runtime
 
 UNKEPT = {"cache-control": "no-store"}
@@ -40,7 +41,8 @@ async def metrics(call: Call) -> Answer:
     """Return all metrics in the text format of Prometheus."""
     runtime = call.runtime
     runtime.metrics.model_age.set(runtime.recommender.age_seconds(runtime.live.now))
-    return Answer(200, runtime.metrics.text(), UNKEPT, CONTENT_TYPE_LATEST)
+    trained = runs.metrics(runtime.settings.store.folder)
+    return Answer(200, runtime.metrics.text() + trained, UNKEPT, CONTENT_TYPE_LATEST)
 
 
 def _checks(runtime: Runtime) -> dict[str, CheckResult]:

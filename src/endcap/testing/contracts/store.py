@@ -4,7 +4,7 @@ Subclass `StoreContract` in a test module and give it a fixture `opener` that op
 place each time it is called, empty at first; pytest then runs every test on your store.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -98,6 +98,34 @@ class LogContract:
             assert ids(store.log.scan(kinds=["cart", "purchase"])) == ["e1", "e2"]
             assert ids(store.log.scan(kinds=[])) == []
             assert len(ids(store.log.scan(kinds=None))) == 4
+
+    def test_the_tail_comes_in_the_order_of_storing(self, opener: Opener) -> None:
+        """Whatever the times of the events; nothing is missed and nothing read twice."""
+        with closing(opener()) as store:
+            assert store.log.newest() == 0
+            assert list(store.log.tail(0, 100)) == []
+            store.log.append(rows.events(rows.full_event(9), *(rows.event(n) for n in (5, 1))))
+            first = store.log.newest()
+            store.log.append(rows.events(*(rows.event(n, kind="cart") for n in (4, 5, 3))))
+            last = store.log.newest()
+            assert [ids([batch]) for _, batch in store.log.tail(0, first)] == [["e9", "e5", "e1"]]
+            ((at, batch),) = store.log.tail(first, last)
+            assert (at, ids([batch])) == (last, ["e4", "e3"])
+            assert batch.schema.equals(EVENTS)
+            assert ids(b for _, b in store.log.tail(0, last, ["view"])) == ["e5", "e1"]
+            assert ids(b for _, b in store.log.tail(0, last, [])) == []
+            ((_, whole),) = store.log.tail(0, first)
+            assert whole.slice(0, 1).to_pylist() == rows.events(rows.full_event(9)).to_pylist()
+
+    def test_a_long_tail_comes_in_pages(self, opener: Opener) -> None:
+        """Ten thousand events: each once, and every page says where it ends."""
+        with closing(opener()) as store:
+            store.log.append(rows.numbered(0, 10_000))
+            pages = list(store.log.tail(0, store.log.newest()))
+            assert len(pages) > 1
+            assert ids(batch for _, batch in pages) == [f"e{n}" for n in range(10_000)]
+            resumed = store.log.tail(pages[0][0], store.log.newest())
+            assert ids(b for _, b in resumed) == ids(b for _, b in pages[1:])
 
     def test_scan_takes_an_actor(self, opener: Opener) -> None:
         """An account by its id; a browser by its prefixed id, and only while it is nobody's."""
@@ -289,7 +317,7 @@ def read(store: Store) -> pa.Table:
     return pa.Table.from_batches(store.log.scan(), schema=EVENTS)
 
 
-def ids(batches: Iterator[pa.RecordBatch]) -> list[str]:
+def ids(batches: Iterable[pa.RecordBatch]) -> list[str]:
     """Return the event ids, in the order given."""
     return [name for batch in batches for name in batch["event_id"].to_pylist()]
 

@@ -149,17 +149,9 @@ def learn(
     chosen, ranked, reason = None, None, ""
     try:
         trial = Trial.of(validation(data, settings), exclude_seen=not keep_seen, seed=seed)
-        if trial.exam.warm.sum() < ENOUGH:
-            raise DataError(f"Only {int(trial.exam.warm.sum())} shoppers can be asked.")
-        profile = Profile.of(trial.exam.split.train)
         lists = _lists(trial.exam, budget_s)
-        chosen = choose(
-            line_up(profile, keep_seen=keep_seen, target=trial.exam.split.target),
-            trial,
-            budget_s=budget_s * (1 - RANK_SHARE if lists else 1),
-            clock=clock,
-            progress=progress,
-        )
+        budget_s *= 1 - RANK_SHARE if lists else 1
+        chosen = _chosen(trial, keep_seen, budget_s=budget_s, clock=clock, progress=progress)
         ranked = _ranked(chosen, lists, progress("ranker")) if lists else None
     except DataError as error:
         reason = str(error)
@@ -167,17 +159,18 @@ def learn(
     said = dict(facts or {})
     if chosen is not None:
         said["choice"] = _facts(chosen, match, ranked)
-    artefact = train(
-        data,
-        recipe,
-        folder,
-        seed=seed,
-        settings=settings,
-        progress=progress,
-        facts=said,
-        ranker=ranker,
-    )
+    options: dict[str, Any] = {"seed": seed, "settings": settings, "progress": progress}
+    artefact = train(data, recipe, folder, facts=said, ranker=ranker, **options)
     return Learnt(artefact, chosen, match, ranked, reason, clock() - began)
+
+
+def _chosen(trial: Trial, keep_seen: bool, **options: Any) -> Chosen:
+    exam = trial.exam
+    if exam.warm.sum() < ENOUGH:
+        raise DataError(f"Only {int(exam.warm.sum())} shoppers can be asked.")
+    profile = Profile.of(exam.split.train)
+    entrants = line_up(profile, keep_seen=keep_seen, target=exam.split.target)
+    return choose(entrants, trial, **options)
 
 
 def _lists(exam: Exam, budget_s: float) -> int:

@@ -20,7 +20,7 @@ def configure_logs(*, as_json: bool, level: int = logging.INFO) -> None:
     last: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
     structlog.configure(
-        wrapper_class=structlog.stdlib.BoundLogger,  # the command line's own drops what is no warning
+        wrapper_class=structlog.stdlib.BoundLogger,  # the command line's drops all but warnings
         processors=[structlog.stdlib.filter_by_level, *SHARED, wrap],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,

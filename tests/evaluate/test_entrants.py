@@ -32,8 +32,8 @@ def test_mistakes_are_named(entrant: str, error: type[Exception], match: str) ->
 def test_every_model_that_the_data_can_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = set(plugins.names("endcap.models"))
     bare = shop([("u", "a", 0), ("v", "b", 1)])
-    assert not {"content", "biased-mf"} & set(every(bare))
+    assert not {"content", "biased-mf", "fm"} & set(every(bare))
     assert "content" in every(power_law())
     rated = shop([("u", "a", 0), ("v", "b", 1)], values=[5.0, 4.0])
-    assert set(every(rated)) | {"content", "biased-mf"} == everything
-    assert set(every(bare)) == everything - {"content", "biased-mf"}
+    assert set(every(rated)) | {"content"} == everything
+    assert set(every(bare)) == everything - {"content", "biased-mf", "fm"}

@@ -12,7 +12,7 @@ from endcap.models.base import Spec
 from endcap.prepare.dataset import Dataset
 from endcap.schema.errors import ConfigError, PluginError
 
-NEEDS_RATINGS = frozenset({"biased-mf"})
+NEEDS_RATINGS = frozenset({"biased-mf", "fm"})
 NEEDS_TEXT = frozenset({"content"})
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import pydantic
 from scipy import sparse
 
 from endcap.models.base import Answers, RatingModel, Rng, Spec
-from endcap.models.mf_gibbs import gibbs, side_features
+from endcap.models.mf_gibbs import Chain, gibbs, side_features
 from endcap.models.mf_point import FLOOR, Pair, adam, als, sgd, start
 from endcap.models.mf_rows import Floats, Prior, Ratings, solve_rows
 from endcap.models.queries import Queries
@@ -22,7 +22,19 @@ Array = npt.NDArray[np.float32]
 EPOCHS: Final = {"gibbs": 200, "als": 15, "sgd": 30, "adam": 1000}
 
 
-class BiasedMF(Spec):
+class StarSpec(Spec):
+    """Settings of a model of stars that answers with biases and factors.
+
+    Stability: implementer.
+    """
+
+    @property
+    def stranger_l2(self) -> float:
+        """Ridge for each rating when a stranger's history is folded in."""
+        return 0.0
+
+
+class BiasedMF(StarSpec):
     """Predict stars by ``mean + b_u + b_i + p_u.q_i`` under a masked squared loss.
 
     ``gibbs`` (default) averages draws of a Bayesian chain whose priors know who rated what: most
@@ -55,6 +67,11 @@ class BiasedMF(Spec):
     side_features: int = pydantic.Field(default=64, ge=0)
     """Directions of who-rated-what that ``gibbs`` uses; 0 uses none."""
 
+    @property
+    def stranger_l2(self) -> float:
+        """Ridge for each rating when a stranger's history is folded in."""
+        return 0.0 if self.solver == "gibbs" else self.l2
+
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "BiasedMFModel":
         """Learn from the interactions that carry a `value`.
 
@@ -63,7 +80,7 @@ class BiasedMF(Spec):
         DataError
             When there are interactions, but no rating among them.
         """
-        ratings = _ratings(data)
+        ratings = ratings_of(data)
         random = np.random.default_rng(rng)
         if self.solver == "gibbs":
             return self._chain(data, ratings, random, progress)
@@ -84,12 +101,7 @@ class BiasedMF(Spec):
         epochs = self.epochs or EPOCHS["gibbs"]
         schedule = (epochs, int(self.burn_in * epochs), self.samples)
         chain = gibbs(ratings, (self.factors, self.side_features), schedule, rng, progress)
-        return BiasedMFModel.of(
-            (self, data, ratings),
-            np.concatenate([chain.users, chain.user_mean[:, None]], axis=1),
-            np.concatenate([chain.items, chain.item_mean[:, None]], axis=1),
-            (chain.user_ridge, chain.basis, chain.user_effects),
-        )
+        return BiasedMFModel.of_chain((self, data, ratings), chain)
 
     def _point(self, data: Dataset, ratings: Ratings, pair: Pair) -> "BiasedMFModel":
         width = self.factors + 1
@@ -125,7 +137,7 @@ class BiasedMFModel(RatingModel):
 
     answers: ClassVar[Answers] = Answers(empty=True, ratings=True)
 
-    spec: BiasedMF
+    spec: StarSpec
     mean: float
     low: float
     high: float
@@ -139,11 +151,11 @@ class BiasedMFModel(RatingModel):
     @classmethod
     def of(
         cls,
-        source: tuple[BiasedMF, Dataset, Ratings],
+        source: tuple[StarSpec, Dataset, Ratings],
         users: Floats,
         items: Floats,
         prior: tuple[Floats, Floats, Floats],
-    ) -> "BiasedMFModel":
+    ) -> Self:
         """Build from draws (s, n + 1, d + 1) and (ridge, basis, effects)."""
         spec, data, ratings = source
         return cls(
@@ -161,6 +173,16 @@ class BiasedMFModel(RatingModel):
             effects=prior[2].astype(np.float32),
         )
 
+    @classmethod
+    def of_chain(cls, source: tuple[StarSpec, Dataset, Ratings], chain: Chain) -> Self:
+        """Build from the draws of a chain; the unknown are answered by its priors."""
+        return cls.of(
+            source,
+            np.concatenate([chain.users, chain.user_mean[:, None]], axis=1),
+            np.concatenate([chain.items, chain.item_mean[:, None]], axis=1),
+            (chain.user_ridge, chain.basis, chain.user_effects),
+        )
+
     def predict(self, users: npt.NDArray[np.int32], items: npt.NDArray[np.int32]) -> Array:
         """Return the expected rating, float32 (n,), within the scale of the ratings."""
         p, q = self.user_rows[users], self.item_rows[items]
@@ -171,11 +193,10 @@ class BiasedMFModel(RatingModel):
         """Return float32 (n, s, d + 1): bias and factors of each history by ridge regression."""
         ratings = self._history(queries)
         features = side_features(self.basis.astype(np.float64), ratings)
-        per_rating = 0.0 if self.spec.solver == "gibbs" else self.spec.l2
         out = np.empty((len(queries), *self.ridge.shape), np.float32)
         for s in range(len(self.ridge)):
             mean = self.user_rows[-1, s] + features @ self.effects[s]
-            prior = Prior(mean, self.ridge[s].astype(np.float64), per_rating)
+            prior = Prior(mean, self.ridge[s].astype(np.float64), self.spec.stranger_l2)
             out[:, s] = solve_rows(ratings, self.item_rows[:-1, s].astype(np.float64), prior)
         return out
 
@@ -217,7 +238,14 @@ def newest_of_pairs(
     return np.asarray(len(pair) - 1 - last)
 
 
-def _ratings(data: Dataset) -> Ratings:
+def ratings_of(data: Dataset) -> Ratings:
+    """Return the newest rating of each pair, less the mean.
+
+    Raises
+    ------
+    DataError
+        When there are interactions, but no rating among them.
+    """
     rated = np.flatnonzero(~np.isnan(data.column("value")))
     if not len(rated) and data.interactions.num_rows:
         raise DataError(

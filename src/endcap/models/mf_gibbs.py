@@ -18,49 +18,68 @@ from endcap.schema.progress import Progress
 
 
 @dataclass
-class Side:
-    """One side of the chain, users or items: its present draw and what is believed of it."""
+class Block:
+    """Features of a side's rows, and how they move the means of its priors."""
 
-    ratings: sparse.csr_array
     features: Floats  # (n, k), orthogonal columns
-    rows: Floats  # (n, d + 1)
-    mean: Floats  # (d + 1,)
-    precision: Floats  # (d + 1,)
     trust: Floats  # (d + 1,): precision of `effects`
     effects: Floats  # (k, d + 1)
 
     @classmethod
+    def start(cls, features: Floats, d: int) -> "Block":
+        """Begin without effects."""
+        return cls(features, np.ones(d + 1), np.zeros((features.shape[1], d + 1)))
+
+    @property
+    def told(self) -> Floats:
+        """float64 (n, d + 1): what the features say of each row."""
+        said: Floats = self.features @ self.effects
+        return said
+
+    def draw(self, rest: Floats, precision: Floats, rng: np.random.Generator) -> None:
+        """Draw the effects given what is left for them to explain, then their precision."""
+        k, width = self.effects.shape
+        energy = (self.features**2).sum(axis=0)[:, None]
+        spread = precision * energy + self.trust
+        pull = precision * (self.features.T @ rest)
+        self.effects = pull / spread + rng.standard_normal((k, width)) / np.sqrt(spread)
+        self.trust = _gamma(rng, k + 1.0, (self.effects**2).sum(axis=0) + 1.0)
+
+
+@dataclass
+class Side:
+    """One side of the chain, users or items: its present draw and what is believed of it."""
+
+    ratings: sparse.csr_array
+    blocks: list[Block]
+    rows: Floats  # (n, d + 1)
+    mean: Floats  # (d + 1,)
+    precision: Floats  # (d + 1,)
+
+    @classmethod
     def start(
-        cls, ratings: sparse.csr_array, features: Floats, d: int, rng: np.random.Generator
+        cls, ratings: sparse.csr_array, blocks: list[Block], d: int, rng: np.random.Generator
     ) -> "Side":
         """Begin small, and believe little."""
         rows = rng.standard_normal((ratings.shape[0], d + 1)) * 0.1
         rows[:, 0] = 0
-        return cls(
-            ratings,
-            features,
-            rows,
-            np.zeros(d + 1),
-            np.full(d + 1, 5.0),
-            np.ones(d + 1),
-            np.zeros((features.shape[1], d + 1)),
-        )
+        return cls(ratings, blocks, rows, np.zeros(d + 1), np.full(d + 1, 5.0))
 
     def draw(self, other: Floats, noise: float, rng: np.random.Generator) -> None:
         """Draw beliefs given the rows, then the rows given beliefs and the other side."""
-        (n, k), width = self.features.shape, len(self.mean)
-        energy = (self.features**2).sum(axis=0)[:, None]
-        spread = self.precision * energy + self.trust
-        pull = self.precision * (self.features.T @ (self.rows - self.mean))
-        self.effects = pull / spread + rng.standard_normal((k, width)) / np.sqrt(spread)
-        self.trust = _gamma(rng, k + 1.0, (self.effects**2).sum(axis=0) + 1.0)
-        told = self.features @ self.effects
-        rest = self.rows - told
+        n, width = self.rows.shape
+        told = [block.told for block in self.blocks]
+        for b, block in enumerate(self.blocks):
+            others = sum((said for a, said in enumerate(told) if a != b), start=self.mean)
+            block.draw(self.rows - others, self.precision, rng)
+            told[b] = block.told
+        said = sum(told[1:], start=told[0])
+        rest = self.rows - said
         noise_of_mean = rng.standard_normal(width) / np.sqrt((n + 1) * self.precision)
         self.mean = rest.sum(axis=0) / (n + 1) + noise_of_mean
         squares = ((rest - self.mean) ** 2).sum(axis=0) + self.mean**2 + 1.0
         self.precision = _gamma(rng, n + 2.0, squares)
-        prior = Prior(told + self.mean, self.precision, noise=noise)
+        prior = Prior(said + self.mean, self.precision, noise=noise)
         self.rows = solve_rows(self.ratings, other, prior, rng.standard_normal((n, width)))
 
 
@@ -95,6 +114,8 @@ def gibbs(
     schedule: tuple[int, int, int],
     rng: np.random.Generator,
     progress: Progress,
+    *,
+    attributes: tuple[Floats, Floats] | None = None,
 ) -> Chain:
     """Run a chain.
 
@@ -106,11 +127,15 @@ def gibbs(
         (factors, side features).
     schedule
         (sweeps, of which dropped at the start, draws kept of the rest at even distances).
+    attributes
+        float64 (n_users, a) and (n_items, b), orthogonal columns: what else is known of the rows.
     """
     d, k = shape
     sweeps, dropped, kept = schedule
     with threadpool_limits(1):  # so that the draws do not depend on the number of threads
         sides, basis = _start(ratings, d, k, rng)
+        for side, features in zip(sides, attributes or (), strict=attributes is not None):
+            side.blocks += [Block.start(features, d)] if features.size else []
         draws = []
         wanted = set(np.linspace(dropped, sweeps - 1, kept).astype(int).tolist())
         for sweep in range(sweeps):
@@ -120,7 +145,8 @@ def gibbs(
             items.draw(users.rows, noise, rng)
             if sweep in wanted:
                 ridge = users.precision / noise
-                draws.append((users.rows, items.rows, users.mean, items.mean, ridge, users.effects))
+                effects = users.blocks[0].effects
+                draws.append((users.rows, items.rows, users.mean, items.mean, ridge, effects))
             progress(sweep + 1, sweeps, f"loss {loss:.4f}")
     return Chain(*map(np.stack, zip(*draws, strict=True)), basis)  # type: ignore[call-arg]
 
@@ -139,7 +165,8 @@ def _start(
     sides, bases = [], []
     for table in (ratings.by_user, ratings.by_item):
         basis = _basis(table, k, rng)
-        sides.append(Side.start(table, side_features(basis, table), d, rng))
+        blocks = [Block.start(side_features(basis, table), d)]
+        sides.append(Side.start(table, blocks, d, rng))
         bases.append(basis)
     return (sides[0], sides[1]), bases[0]
 

@@ -22,6 +22,8 @@ COLLABORATIVE = [
     ("user-knn", {"sharpness": 2.0, "popularity": -0.2}),
     ("spectral", {"linear": 0.5}),
     ("spectral", {"filter": "ideal", "factors": 2, "source": 0.5, "target": 0.5, "linear": 3.0}),
+    ("bpr", {"factors": 8, "loss": "bpr", "l2": 0.001, "epochs": 60}),
+    ("bpr", {"factors": 8, "loss": "warp", "l2": 0.001, "rivals": 0.5}),
     ("ials", {"factors": 8}),
     ("ials", {"factors": 8, "solver": "cholesky", "confidence": "log"}),
 ]

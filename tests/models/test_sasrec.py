@@ -309,6 +309,6 @@ def test_the_state_of_pytorch_is_left_as_it_was() -> None:
     expected = torch.rand(1)
     torch.manual_seed(5)
     threads = torch.get_num_threads()
-    learn(SMALL, course([4, 5, 6]), np.random.default_rng(0), silent)
+    learn(SMALL, course([4, 5, 6]), np.random.default_rng(0), silent, build=build)
     assert torch.get_num_threads() == threads
     assert torch.rand(1) == expected

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.deep.encoder import Weights, encode
-from endcap.models.deep.inputs import Facts, events, facts
-from endcap.models.deep.settings import DeepSpec
+from endcap.models.deep.inputs import curriculum, events
+from endcap.models.deep.settings import SequenceSpec
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
@@ -20,7 +20,7 @@ from endcap.schema.progress import Progress, silent
 Array = npt.NDArray[np.float32]
 
 
-class SASRec(DeepSpec):
+class SASRec(SequenceSpec):
     """Foresee the next event from a history by causal self-attention.
 
     Kang and McAuley 2018 (arXiv 1808.09781), with what later work found to matter more than the
@@ -50,28 +50,18 @@ class SASRec(DeepSpec):
                 hint="pip install 'endcap[deep]'",
             ) from error
         random = np.random.default_rng(rng)
-        said = facts(data.item_table, self.text_dimensions, self.label_kinds, random)
-        counts = np.bincount(data.column("item"), minlength=len(data.items))
-        rows = np.flatnonzero(counts)
-        kinds = Vocabulary(data.kind_names)
-        history = events(Queries.of_users(data, np.arange(len(data.users))), kinds)
-        number = np.cumsum(counts > 0) - 1
-        course = training.Course(
-            history._replace(items=number[history.items].astype(np.int32)),
-            counts[rows],
-            Facts(said.text[rows], said.labels[rows], said.n_labels),
-            len(kinds),
-        )
-        lesson = training.learn(self, course, random, progress)
-        inputs, outputs = training.vectors(lesson.network, said, rows)
+        read = curriculum(self, data, random)
+        course = training.Course(read.history, read.counts, read.facts, len(read.kinds))
+        lesson = training.learn(self, course, random, progress, build=training.build)
+        inputs, outputs = training.vectors(lesson.network, read.said, read.rows)
         return SASRecModel(
             self,
             data.users,
             data.items,
-            kinds,
+            read.kinds,
             inputs,
             outputs,
-            (counts > 0) | said.known,
+            read.answerable,
             *training.weights(lesson.network),
             epochs=lesson.epochs,
             foreseen=lesson.foreseen,

@@ -76,7 +76,7 @@ def encode(weights: Weights, items: Array, history: Events) -> tuple[Array, npt.
         runs = packed.runs
         for block in range(len(weights.qkv)):
             tokens = _block(weights, block, tokens, runs, only_last=block + 1 == len(weights.qkv))
-        out[begin + packed.order] = _norm(tokens, weights.norm)
+        out[begin + packed.order] = norm(tokens, weights.norm)
     return out, lengths > 0
 
 
@@ -84,7 +84,7 @@ def _block(
     weights: Weights, block: int, tokens: Array, runs: list[Run], *, only_last: bool
 ) -> Array:
     """One block; of the last one only each sequence's last token is needed."""
-    qkv = _norm(tokens, weights.norm_attention[block]) @ weights.qkv[block]
+    qkv = norm(tokens, weights.norm_attention[block]) @ weights.qkv[block]
     qkv += weights.qkv_shift[block]
     mixed, kept = [], []
     for start, spans, length in runs:
@@ -96,7 +96,7 @@ def _block(
         return tokens
     tokens = np.concatenate(kept) + np.concatenate(mixed) @ weights.out[block]
     tokens += weights.out_shift[block]
-    feed = _norm(tokens, weights.norm_feed[block]) @ weights.up[block] + weights.up_shift[block]
+    feed = norm(tokens, weights.norm_feed[block]) @ weights.up[block] + weights.up_shift[block]
     feed /= 1 + np.exp(-feed)
     return np.asarray(tokens + feed @ weights.down[block] + weights.down_shift[block])
 
@@ -114,7 +114,8 @@ def _attend(qkv: Array, nearness: Array, *, asking: int) -> Array:
     return np.asarray((shares @ v).swapaxes(1, 2).reshape(n * asking, -1), np.float32)
 
 
-def _norm(tokens: Array, scale_shift: Array) -> Array:
+def norm(tokens: Array, scale_shift: Array) -> Array:
+    """Return each row centred, at unit spread, scaled and shifted: ``LayerNorm``."""
     centred = tokens - tokens.mean(axis=1, keepdims=True)
     spread = np.sqrt(np.mean(centred * centred, axis=1, keepdims=True) + EPSILON)
     return np.asarray(centred / spread * scale_shift[0] + scale_shift[1])

@@ -10,7 +10,9 @@ from endcap.features.descriptions import DescriptionSpec, fit_descriptions
 from endcap.features.svd import svd
 from endcap.features.text import TextSpec
 from endcap.models.deep.packing import Ints
+from endcap.models.deep.settings import DeepSpec
 from endcap.models.queries import Queries
+from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
 
 GAPS = 28
@@ -114,4 +116,52 @@ def events(queries: Queries, kinds: Vocabulary) -> Events:
         code = 1 + kinds.rows(queries.kind_names)[queries.kinds[known]].astype(np.int64)
     return Events(
         indptr, queries.items[known], np.where(timed, np.minimum(gaps, GAPS - 1), 0), code
+    )
+
+
+class Curriculum(NamedTuple):
+    """A data set as a network learns it: the items that occur, numbered anew.
+
+    Attributes
+    ----------
+    history
+        Of items ``0 .. n - 1``, every one of which occurs.
+    rows, counts
+        int64 (n,): their rows in the data set, and how many events each has.
+    facts, said
+        Of these items, and of all.
+    kinds
+        Of event.
+    """
+
+    history: Events
+    rows: Ints
+    counts: Ints
+    facts: Facts
+    said: Facts
+    kinds: Vocabulary
+
+    @property
+    def answerable(self) -> npt.NDArray[np.bool_]:
+        """Bool (all items,): whether an item has events or the catalogue says something of it."""
+        out = self.said.known
+        out[self.rows] = True
+        return out
+
+
+def curriculum(spec: DeepSpec, data: Dataset, rng: np.random.Generator) -> Curriculum:
+    """Read a data set for a network."""
+    said = facts(data.item_table, spec.text_dimensions, spec.label_kinds, rng)
+    counts = np.bincount(data.column("item"), minlength=len(data.items))
+    rows = np.flatnonzero(counts)
+    kinds = Vocabulary(data.kind_names)
+    history = events(Queries.of_users(data, np.arange(len(data.users))), kinds)
+    number = np.cumsum(counts > 0) - 1
+    return Curriculum(
+        history._replace(items=number[history.items].astype(np.int32)),
+        rows,
+        counts[rows],
+        Facts(said.text[rows], said.labels[rows], said.n_labels),
+        said,
+        kinds,
     )

@@ -1,4 +1,4 @@
-"""Settings of the models that learn by gradient descent over sequences."""
+"""Settings of the models that learn by gradient descent over histories."""
 
 import pydantic
 
@@ -6,15 +6,13 @@ from endcap.models.base import Spec
 
 
 class DeepSpec(Spec):
-    """What a sequence network is, what it reads and how it learns.
+    """What a network over histories reads of items, and how it learns.
 
     Stability: implementer.
     """
 
     width: int = pydantic.Field(default=64, ge=4)
-    """Dimensions of every vector; a multiple of `heads`."""
-    layers: int = pydantic.Field(default=1, ge=1, le=8)
-    heads: int = pydantic.Field(default=2, ge=1)
+    """Dimensions of every vector."""
     max_events: int = pydantic.Field(default=50, ge=1)
     """Events of a history that are read, the newest."""
     tied: bool = True
@@ -24,10 +22,6 @@ class DeepSpec(Spec):
     category: bool = True
     brand: bool = True
     price: bool = True
-    event_kind: bool = True
-    """Read the kind of each event, where there are several."""
-    time_gap: bool = True
-    """Read the time since the event before, where the data has a clock."""
     dropout: float = pydantic.Field(default=0.4, ge=0, lt=1)
     forget: float = pydantic.Field(default=0.1, ge=0, lt=1)
     """Share of items known by their content alone in a step, so that it learns to stand alone."""
@@ -47,14 +41,29 @@ class DeepSpec(Spec):
     negatives: int = pydantic.Field(default=2_048, ge=1)
     """Rivals drawn for a step, shared by all its events."""
 
-    @pydantic.model_validator(mode="after")
-    def _divisible(self) -> "DeepSpec":
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
-        return self
-
     @property
     def label_kinds(self) -> tuple[str, ...]:
         """Which labels of the catalogue are read."""
         asked = {"category": self.category, "brand": self.brand, "price": self.price}
         return tuple(name for name, wanted in asked.items() if wanted)
+
+
+class SequenceSpec(DeepSpec):
+    """What a network of self-attention is beside.
+
+    Stability: implementer.
+    """
+
+    layers: int = pydantic.Field(default=1, ge=1, le=8)
+    heads: int = pydantic.Field(default=2, ge=1)
+    """A divisor of `width`."""
+    event_kind: bool = True
+    """Read the kind of each event, where there are several."""
+    time_gap: bool = True
+    """Read the time since the event before, where the data has a clock."""
+
+    @pydantic.model_validator(mode="after")
+    def _divisible(self) -> "SequenceSpec":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        return self

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from endcap.models.deep.inputs import GAPS, Events, Facts
 from endcap.models.deep.loss import BLOCK_BYTES, cross_entropy, drawn, everybody
 from endcap.models.deep.network import ItemTable, Network
 from endcap.models.deep.packing import Ints, Packed, batches, lessons, pack, tails
-from endcap.models.deep.settings import DeepSpec
+from endcap.models.deep.settings import DeepSpec, SequenceSpec
 from endcap.schema.progress import Progress
+
+S = TypeVar("S", bound=DeepSpec)
 
 WARM_UP = 100
 """Steps in which the rate grows to its full size."""
@@ -66,7 +69,7 @@ class Lesson:
         NDCG of the held-out events at that epoch; NaN where none were held out.
     """
 
-    network: Network
+    network: Any
     epochs: int
     foreseen: int
     gain: float
@@ -89,29 +92,41 @@ def one_thread(seed: int) -> Iterator[None]:
 
 
 def learn(
-    spec: DeepSpec,
+    spec: S,
     course: Course,
     rng: np.random.Generator,
     progress: Progress,
+    *,
+    build: Callable[[S, Course], nn.Module],
     clock: Callable[[], float] = perf_counter,
 ) -> Lesson:
-    """Train until the held-out events are foreseen no better, or epochs or minutes are over."""
+    """Train until the held-out events are foreseen no better, or epochs or minutes are over.
+
+    Parameters
+    ----------
+    build
+        Returns a network with random weights: it has two tables, `inputs` and `outputs`, and is
+        called like `Network`.
+    """
     with one_thread(int(rng.integers(2**31))):
-        return _Learner(spec, course, rng).run(progress, clock)
+        return _Learner(spec, course, rng, build(spec, course)).run(progress, clock)
 
 
-def build(spec: DeepSpec, course: Course) -> Network:
-    """Return a network with random weights."""
-    facts = course.facts
+def item_tables(spec: DeepSpec, facts: Facts) -> tuple[ItemTable, ItemTable]:
+    """Return the tables of items as inputs and as answers: one and the same where they are tied."""
 
     def table() -> ItemTable:
         text, labels = torch.from_numpy(facts.text), torch.from_numpy(facts.labels)
         return ItemTable(spec.width, text, labels, facts.n_labels, spec.forget)
 
     inputs = table()
+    return inputs, inputs if spec.tied else table()
+
+
+def build(spec: SequenceSpec, course: Course) -> Network:
+    """Return a network of self-attention with random weights."""
     return Network(
-        inputs,
-        inputs if spec.tied else table(),
+        *item_tables(spec, course.facts),
         layers=spec.layers,
         heads=spec.heads,
         most=spec.max_events,
@@ -124,9 +139,11 @@ def build(spec: DeepSpec, course: Course) -> Network:
 class _Learner:
     """One training, step by step."""
 
-    def __init__(self, spec: DeepSpec, course: Course, rng: np.random.Generator) -> None:
+    def __init__(
+        self, spec: DeepSpec, course: Course, rng: np.random.Generator, network: nn.Module
+    ) -> None:
         self.spec, self.course, self.rng = spec, course, rng
-        self.network = build(spec, course)
+        self.network: Any = network
         self.mean = [weight.detach().clone() for weight in self.network.parameters()]
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98)
@@ -252,7 +269,7 @@ def held_out(indptr: Ints, most: int, rng: np.random.Generator) -> Ints:
     return np.sort(rng.choice(able, min(most, len(able) // 20), replace=False))
 
 
-def vectors(network: Network, said: Facts, rows: Ints) -> tuple[Array, Array]:
+def vectors(network: Any, said: Facts, rows: Ints) -> tuple[Array, Array]:
     """Return float32 (n_items, d) of all items as inputs and as answers.
 
     Parameters

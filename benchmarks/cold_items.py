@@ -38,8 +38,8 @@ from endcap.prepare.split import Fixed, Split, Targets
 
 K: Final = 10
 QUICK_USERS: Final = 500
-TRIAL_USERS: Final = 5_000
-STRENGTHS: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)
+TRIAL_USERS: Final = 50_000
+STRENGTHS: Final = (1.0, 1.5, 2.0, 2.25, 2.5, 3.0, 4.0)
 BOUND: Final = 0.007
 """Warm loss that validation may show: below the 1 % that is asked, for validation errs."""
 Mask = npt.NDArray[np.bool_]

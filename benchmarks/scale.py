@@ -7,6 +7,7 @@ that (``--quick``: a 256th alone), each system in a process of its own with the 
     python -m benchmarks scale --items 200000            (the memory of local-ridge)
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -61,6 +62,7 @@ def main(argv: list[str]) -> dict[str, Any]:
             }
             sizes = dict.fromkeys(QUICK if args.quick else SIZES[: args.largest], who)
         found = {size: _at(size, who, args, Path(scratch)) for size, who in sizes.items()}
+    marks = {size: named.pop("shop")["fingerprint"] for size, named in found.items()}
     rows = {f"{s:g} {name}": row for s, named in found.items() for name, row in named.items()}
     columns = ("wall_s", "cpu_s", "peak_mb")
     table = {name: {key: row[key] for key in columns} for name, row in rows.items()}
@@ -84,6 +86,8 @@ def main(argv: list[str]) -> dict[str, Any]:
         models={k: v for k, v in largest.items() if "endcap" in k},
         peers={k: v for k, v in largest.items() if "endcap" not in k},
         seed=args.seed,
+        fingerprint=marks[max(found)],
+        fingerprints={f"{size:g}": mark for size, mark in marks.items()},
         slopes=slopes,
         sizes=rows,
         ratios=ratios,
@@ -105,14 +109,23 @@ def _at(size: float, who: dict[str, list[str]], args: Any, scratch: Path) -> dic
     users, interactions = (n if args.items else round(size * n) for n in (USERS, INTERACTIONS))
     counts = users, round(size * ITEMS), interactions
     report.say(f"{counts[0]:,} users x {counts[1]:,} items x {counts[2]:,} interactions")
-    _write(scratch / "shop.npz", shop(*counts, args.seed))
-    found = {}
+    drawn = shop(*counts, args.seed)
+    _write(scratch / "shop.npz", drawn)
+    found: dict[str, Any] = {"shop": {"fingerprint": fingerprint(drawn)}}
     for task, systems in who.items():
         for system in systems:
             row = _run(task, system, args, scratch)
             found[f"{task} {system}"] = row
             report.say(f"{task} {system}: {row}")
     return found
+
+
+def fingerprint(drawn: Shop) -> str:
+    """Return a name for what was drawn: it tells whether two runs saw the same shop."""
+    digest = hashlib.sha256()
+    for part in (drawn.train.indptr, drawn.train.indices, drawn.held.indptr, drawn.held.indices):
+        digest.update(np.ascontiguousarray(part, np.int64))
+    return digest.hexdigest()[:16]
 
 
 def _write(path: Path, drawn: Shop) -> None:

@@ -16,9 +16,9 @@ from endcap import plugins
 from endcap.cli.progress import shown
 from endcap.events.guess import GROUP
 from endcap.events.importer import ImportSummary, import_paths
-from endcap.events.opening import open_store
 from endcap.schema.errors import DataError
 from endcap.schema.settings import Settings, load_settings
+from endcap.serve.telling import open_telling
 
 app = typer.Typer(add_completion=False)
 
@@ -70,7 +70,7 @@ def _run(
     options: dict[str, Any] = {"settings": settings.events, "dialect": dialect, "progress": told}
     if dry_run:
         return import_paths(paths, store=None, **options)
-    store = open_store(settings.store)
+    store = open_telling(settings)
     try:
         return import_paths(paths, store=store, **options)
     finally:

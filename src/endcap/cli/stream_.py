@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from prometheus_client import start_http_server
 
-from endcap.events.opening import open_store
 from endcap.schema.errors import PluginError
 from endcap.schema.settings import load_settings
 from endcap.serve.logs import configure_logs
 from endcap.serve.streams.worker import Source, StreamWorker
+from endcap.serve.telling import open_telling
 
 app = typer.Typer(add_completion=False)
 
@@ -39,7 +39,7 @@ def stream(  # noqa: PLR0917 - one for each option
     settings, _ = load_settings(file, flags={"store.folder": folder})
     configure_logs(as_json=not sys.stderr.isatty())
     source = _source(url, stream=name, subject=subject, group=group)
-    store = open_store(settings.store)
+    store = open_telling(settings)
     try:
         worker = StreamWorker(store, source, settings.events, name=f"stream {name}")
         if metrics_port:

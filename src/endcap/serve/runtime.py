@@ -22,6 +22,7 @@ from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
+from endcap.serve.telling import open_ear
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -65,7 +66,10 @@ class Runtime:
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,
         }
+        self._ear = open_ear(settings)
         self.live = open_live_state(settings.live, store, self.kinds, bus)
+        if self._ear:
+            self._ear.listen(self.live)
         self.recommender = RecommenderHolder(
             settings.store.folder, try_out=self._try_out, on_swap=self.live.promoted
         )
@@ -131,6 +135,8 @@ class Runtime:
         self._writers.shutdown()
         self.recommender.close()
         self.impressions.close()
+        if self._ear:
+            self._ear.close()
         self.live.close()
         self.store.close()
 

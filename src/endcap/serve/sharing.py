@@ -108,6 +108,26 @@ def open_live_state(
     return SharedState(store, kinds, bus)
 
 
+def apply(live: LiveState, change: Change) -> None:
+    """Have a live state follow what somebody else stored; it tells nobody."""
+    match change.kind:
+        case "events" if change.columns == _COLUMNS:
+            live.events_elsewhere(_unpacked(change.rows), repeats=change.repeats)
+        case "items":
+            live.items_changed(change.ids)
+        case "alias":
+            LiveState.alias_stored(live, *change.ids)
+        case "promoted":
+            live.on_promoted()
+        case _:
+            live.reload()
+
+
+def told_events(events: pa.Table, *, repeats: bool, sender: str = "") -> Change:
+    """Return word of rows of schema `EVENTS`, `repeats` among them or not."""
+    return Change("events", rows=_packed(events), columns=_COLUMNS, repeats=repeats, sender=sender)
+
+
 class SharedState(LiveState):
     """A `LiveState` that follows what other replicas stored.
 
@@ -152,15 +172,8 @@ class SharedState(LiveState):
         """See `LiveState.events_stored`; returns when the other replicas can know."""
         super().events_stored(events, receipt)
         if events.num_rows:
-            self._tell(
-                Change(
-                    "events",
-                    rows=_packed(events),
-                    columns=_COLUMNS,
-                    repeats=receipt.duplicate > 0,
-                    sender=self._name,
-                )
-            )
+            repeats = receipt.duplicate > 0
+            self._tell(told_events(events, repeats=repeats, sender=self._name))
 
     def items_stored(self, items: pa.Table) -> None:
         """See `LiveState.items_stored`; two replicas may change one item at the same moment."""
@@ -204,23 +217,10 @@ class SharedState(LiveState):
                     changes = self._bus.catch_up()
                     for change in [Change("reload")] if changes is None else changes:
                         if change.sender != self._name:
-                            self._apply(change)
+                            apply(self, change)
         except (BusError, EndcapError) as error:
             self._lose(error)
         return self._connected
-
-    def _apply(self, change: Change) -> None:
-        match change.kind:
-            case "events" if change.columns == _COLUMNS:
-                self.events_elsewhere(_unpacked(change.rows), repeats=change.repeats)
-            case "items":
-                self.items_changed(change.ids)
-            case "alias":
-                super().alias_stored(*change.ids)
-            case "promoted":
-                self.on_promoted()
-            case _:
-                self.reload()
 
     def _lose(self, error: Exception) -> None:
         """Open the breaker: from now on nobody waits for the bus, until the follower closes it."""

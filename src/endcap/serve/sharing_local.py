@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -29,6 +29,19 @@ _LENGTH: Final = struct.Struct("<I")
 _END: Final = struct.Struct("@Q")
 
 
+class Memory(Protocol):
+    """The bytes of a ring."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: slice, /) -> bytes: ...
+
+    def __setitem__(self, place: slice, content: bytes, /) -> None: ...
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
 class LocalBus:
     """A `LiveBus` over a file, for processes that share a kernel.
 
@@ -39,11 +52,14 @@ class LocalBus:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b")
-        self._ring = mmap.mmap(self._file.fileno(), 0)
+        self._file = path.open("r+b", buffering=0)
+        self._ring = self._memory()
         self._room = len(self._ring) - HEADER
         self._guard = threading.Lock()  # a file lock does not keep the threads of a process apart
         self._seen = -1
+
+    def _memory(self) -> Memory:
+        return mmap.mmap(self._file.fileno(), 0)
 
     def publish(self, change: Change) -> None:
         """See `LiveBus.publish`; what is too large for the ring has everybody read again."""
@@ -54,7 +70,7 @@ class LocalBus:
         with self._locked():
             end = self._end()
             self._put(end % self._room, record)
-            _END.pack_into(self._ring, 0, end + len(record))
+            self._ring[: _END.size] = _END.pack(end + len(record))
 
     def catch_up(self) -> list[Change] | None:
         """See `LiveBus.catch_up`."""
@@ -80,7 +96,7 @@ class LocalBus:
         self._file.close()
 
     def _end(self) -> int:
-        end: int = _END.unpack_from(self._ring, 0)[0]
+        end: int = _END.unpack(self._ring[: _END.size])[0]
         return end
 
     def _put(self, at: int, record: bytes) -> None:

@@ -56,6 +56,9 @@ class MemoryState:
     def available_rows(self, words: Vocabulary, now: int) -> np.ndarray:
         return self.shelf.rows(words, now)
 
+    def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
+        return self.shelf.among(item_ids, now)
+
     def available_ids(self, now: int) -> Sequence[str]:
         return self.shelf.ids(now)
 

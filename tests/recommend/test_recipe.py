@@ -60,7 +60,7 @@ def test_a_file_names_the_recipe(tmp_path):
         (("placements.home", "placements.hom"), "no placement 'home'"),
         (("weights =", "weigths ="), "unknown key"),
         (("pop = 1.0", "pop = -1.0"), "greater than 0"),
-        (("pop = 1.0", ""), "at least 1 item"),
+        (("pop = 1.0", ""), "either weights"),
         (('name = "popular"', 'name = "popluar"'), "personal"),
     ],
 )

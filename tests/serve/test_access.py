@@ -19,7 +19,9 @@ BROWSER = {
 SERVER = {
     "PUT /v1/items", "POST /v1/items", "GET /v1/items", "GET /v1/items/{item_id}",
     "DELETE /v1/items/{item_id}", "PUT /v1/users", "GET /v1/users/{user_id}/history",
-    "POST /v1/alias", "GET /metrics",
+    "POST /v1/alias", "GET /metrics", "GET /v1/placements", "GET /v1/placements/{name}",
+    "PUT /v1/placements/{name}", "DELETE /v1/placements/{name}",
+    "GET /v1/placements/{name}/versions", "POST /v1/placements/{name}/undo",
 }  # fmt: skip
 PAGES_OPEN = {"/openapi.json", "/endcap.js", "/console/login", "/console/static/{name:path}"}
 PAGES = {
@@ -48,7 +50,7 @@ def told(shop: Served) -> dict[str, Any]:
 
 def ask(shop: Served, operation: str, key: str) -> httpx.Response:
     method, path = operation.split()
-    path = path.replace("{item_id}", "a").replace("{user_id}", "u")
+    path = path.replace("{item_id}", "a").replace("{user_id}", "u").replace("{name}", "p")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     body = {} if method in {"POST", "PUT"} else None
     return shop.client.request(method, path, json=body, headers=headers)

@@ -34,7 +34,8 @@ def test_the_examples_in_the_document_are_accepted(shop: Served) -> None:
         for method, operation in operations.items():
             content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
             for example in content.get("application/json", {}).get("examples", {}).values():
-                answer = shop.client.request(method, path, json=example["value"])
+                named = path.replace("{name}", "home")
+                answer = shop.client.request(method, named, json=example["value"])
                 assert answer.status_code in {200, 202}, answer.text
                 assert answer.json().get("quarantined", 0) == 0, answer.text
                 tried += 1

@@ -87,6 +87,7 @@ class Slate(msgspec.Struct, frozen=True):
     degraded: bool
     reason: str
     items: tuple[SlateItem, ...] = ()
+    answered_as: str = ""
     rules: tuple[Rule, ...] = ()
     cost: float | None = None
 

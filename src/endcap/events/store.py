@@ -50,6 +50,43 @@ class Remembered(NamedTuple):
     answer: bytes
 
 
+class Written(NamedTuple):
+    """One version of a document; versions of a name count from 1.
+
+    Attributes
+    ----------
+    body
+        Its text; None where this version deleted it.
+    written
+        UTC microseconds.
+    """
+
+    name: str
+    version: int
+    body: str | None
+    written: int
+
+
+@runtime_checkable
+class Documents(Protocol):
+    """Small texts that people decide on (what the places of the shop do), each with its history."""
+
+    def write(self, name: str, body: str | None, expected: int | None = None) -> Written:
+        """Add a version, durably; a body of None deletes.
+
+        Raises
+        ------
+        ConflictError
+            When `expected` is given and is not the version that is there (0: none yet).
+        """
+
+    def latest(self, prefix: str = "") -> dict[str, Written]:
+        """Return the last version of each name that begins so, deleted ones included."""
+
+    def history(self, name: str) -> list[Written]:
+        """Return all versions, newest first."""
+
+
 @runtime_checkable
 class EventLog(Protocol):
     """Append-only, idempotent by `event_id`; acknowledged means fsynced.
@@ -152,6 +189,7 @@ class Store(Protocol):
     log: EventLog
     catalogue: Catalogue
     quarantine: Quarantine
+    documents: Documents
 
     def alias(self, visitor_id: str, user_id: str) -> None:
         """Say, durably, that a visitor is this user: their events become the user's."""

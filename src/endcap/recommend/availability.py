@@ -93,6 +93,12 @@ class Availability:
         with self._lock:
             return self._view(words).at(now)
 
+    def among(self, item_ids: Iterable[str], now: int) -> list[str]:
+        """Return those of some items that may be shown at `now`, in their order."""
+        with self._lock:
+            default = NEVER if self._catalogued else ALWAYS
+            return [i for i in item_ids if self._until.get(i, default) > now]
+
     def ids(self, now: int) -> Sequence[str]:
         """Return what the catalogue may show at `now`, newest first, then by id."""
         with self._lock:

@@ -11,6 +11,7 @@ from endcap.models.base import Model
 from endcap.models.live import LiveCounts
 from endcap.models.queries import Queries
 from endcap.models.ranking import Ranker
+from endcap.models.refill import RefillModel
 from endcap.recommend.along import counting_along
 from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import Blend, blend
@@ -85,14 +86,28 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     otherwise = level.name if level.evidence == "none" else "history"
     told = _Told(models, answer, evidence, otherwise)
     ids = artefact.items.ids(answer.items)
-    rows = enumerate(zip(ids, answer.scores.tolist(), answer.sources, strict=True))
+    due = _due(artefact, level, query)
+    rows = enumerate(
+        zip(ids, answer.scores.tolist(), answer.sources, answer.items.tolist(), strict=True)
+    )
     shelf.put(
         level.name,
         (
-            Pick(item_id, score, source, level=level.name, place=place, told=told)
-            for place, (item_id, score, source) in rows
+            Pick(item_id, score, source, level=level.name, place=at, told=told, due=due.get(row, 0))
+            for at, (item_id, score, source, row) in rows
         ),
     )
+
+
+def _due(artefact: Artefact, level: Level, query: Queries) -> dict[int, int]:
+    """Return item row -> when it is needed again, by the models of a level that foresee it."""
+    out: dict[int, int] = {}
+    for name in level.weights:
+        model = artefact.models.get(name)
+        if isinstance(model, RefillModel):
+            _, items, times = model.due(query)
+            out |= dict(zip(items.tolist(), times.tolist(), strict=True))
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

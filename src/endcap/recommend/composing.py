@@ -23,7 +23,7 @@ DEPTH: Final = 200
 """Candidates that rules choose from; four times k where that is more."""
 WIDTH: Final = 4
 NOT_ON_OFFER: Final = "is not on offer"
-Fill = Callable[[Shelf, Bools | None], None]
+Fill = Callable[[Shelf, Bools], None]
 """Puts on a shelf what is missing, of items that meet a condition."""
 
 
@@ -60,13 +60,13 @@ def apply_rules(
     offer = _offer(rules, shelf.picks, state, who)
     wishes = rules.model_copy(update={"exclude": ""})  # what is excluded was never fetched
     with columns.lock:
-        posed = pose(wishes, request.k, offer, columns, world)
+        posed = pose(wishes, shelf.k, offer, columns, world)
     composed = compose(posed.problem, prices=request.prices)
     by_id = {pick.item_id: pick for pick in shelf.picks}
     lacking = [
         Effect(f"pin at {pin.position}", met=False, relaxed=f"{pin.item!r} {NOT_ON_OFFER}")
         for pin in rules.pins
-        if pin.item in posed.unset and pin.position <= request.k
+        if pin.item in posed.unset and pin.position <= shelf.k
     ]
     cost = nan
     if request.prices:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from endcap.models.queries import Queries
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.recipe import EvidenceName, Hide
-from endcap.recommend.state import History
+from endcap.recommend.state import CARTING, PURCHASE, History
 from endcap.recommend.weighing import Weighing
 
 MINUTE_US: Final = 60_000_000
@@ -102,9 +102,28 @@ class Moment:
             return np.arange(n - self.n_context, n)
         if name == "none":
             return np.arange(0)
+        if name in {"cart", "order"}:
+            own = self._cart() if name == "cart" else self._order(session_minutes)
+            return np.concatenate((own, np.arange(n - self.n_context, n)))
         gaps = np.diff(self.history.times, append=self.now) > session_minutes * MINUTE_US
         breaks = np.flatnonzero(gaps[: n - self.n_context])
         return np.arange(int(breaks[-1]) + 1 if len(breaks) else 0, n)
+
+    def _cart(self) -> npt.NDArray[np.int64]:
+        """Return the events that put in the cart what is in it now."""
+        last: dict[str, int] = {}
+        for at in range(len(self.rows) - self.n_context):
+            if self.history.kinds[at] in CARTING:
+                last[self.history.item_ids[at]] = at
+        return np.array(sorted(a for a in last.values() if self.history.kinds[a] == "cart"), int)
+
+    def _order(self, session_minutes: float) -> npt.NDArray[np.int64]:
+        """Return the purchases of the last order: those that no longer pause parts."""
+        told = self.history.kinds[: len(self.rows) - self.n_context]
+        bought = np.array([at for at, kind in enumerate(told) if kind == PURCHASE], int)
+        apart = np.diff(self.history.times[bought]) > session_minutes * MINUTE_US
+        breaks = np.flatnonzero(apart)
+        return bought[int(breaks[-1]) + 1 if len(breaks) else 0 :]
 
 
 @dataclass(frozen=True, slots=True)

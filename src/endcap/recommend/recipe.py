@@ -5,17 +5,20 @@ chain of levels, tried in order until the slate is full; each level blends model
 the last level stand, built in, the catalogue (newest first) and the empty slate.
 """
 
+import re
 import tomllib
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import pydantic
 
 from endcap.models.base import Spec
 from endcap.models.specs import make
 from endcap.recommend.filters.expression import understood
+from endcap.recommend.filters.kinds import ATTRIBUTES, ITEM_FIELDS, Kind
 from endcap.recommend.slates.rules import Rules
 from endcap.schema.errors import ConfigError, DataError, nearest
 from endcap.schema.strict import Strict
@@ -24,8 +27,11 @@ HOME: Final = "home"
 SIMILAR: Final = "similar"
 DEFAULT: Final = "shop"
 
-LevelName = Literal["personal", "session", "trending", "popular"]
-EvidenceName = Literal["history", "session", "context", "none"]
+RESERVED: Final = ("catalogue", "empty", "given")
+"""What slates say of levels that are built in."""
+NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+LevelName = Annotated[str, pydantic.Field(pattern=NAME)]
+EvidenceName = Literal["history", "session", "context", "cart", "order", "none"]
 
 
 class ModelChoice(Strict):
@@ -71,8 +77,33 @@ class Hide(Strict):
     days: float | None = pydantic.Field(default=None, gt=0)
 
 
+class Past(Strict):
+    """A level of items the shopper knows: the newest first, until something ends it.
+
+    Attributes
+    ----------
+    kinds
+        Kinds of event that bring an item in ("view"; "play").
+    until
+        Kinds that take it out again when they come later ("purchase"; "complete").
+    days
+        Only what happened in so many days.
+    length
+        An attribute of items, such as ``attributes.seconds``: an item whose events' ``value`` has
+        reached `done` of it is finished and taken out.
+    done
+        The share of `length` that counts as finished.
+    """
+
+    kinds: tuple[str, ...] = pydantic.Field(default=("view", "click"), min_length=1)
+    until: tuple[str, ...] = ("purchase",)
+    days: float | None = pydantic.Field(default=None, gt=0)
+    length: str = pydantic.Field(default="", pattern=r"^(attributes\..+)?$")
+    done: float = pydantic.Field(default=0.95, gt=0, le=1)
+
+
 class Level(Strict):
-    """One step of the fallback chain.
+    """One step of the fallback chain: models by weight, or the shopper's own past.
 
     Attributes
     ----------
@@ -80,11 +111,16 @@ class Level(Strict):
         What a slate says it was served by.
     evidence
         What the models are asked with: the shopper's whole ``history``, the present ``session``,
-        the ``context`` items of the request, or ``none``. Context items count as views of this
-        moment in the first two as well. A level that needs evidence is passed over without it.
+        the ``context`` items of the request, what is in the ``cart`` now (and the context), the
+        last ``order``, or ``none``. Context items count as views of this moment in the first two
+        as well. A level that needs evidence is passed over without it.
     weights
         Model name -> weight; each model's scores are divided by the best one among the candidates
         before they are summed. A score of 0 or less says that nothing speaks for an item.
+    past
+        Instead of models: items the shopper knows.
+    filter, boost
+        A condition and a factor of this level alone; empty: none.
     candidates
         How many items each model proposes; never fewer than are asked for.
     ranked
@@ -97,11 +133,58 @@ class Level(Strict):
 
     name: LevelName
     evidence: EvidenceName = "history"
-    weights: dict[str, pydantic.PositiveFloat] = pydantic.Field(min_length=1)
+    weights: dict[str, pydantic.PositiveFloat] = pydantic.Field(default_factory=dict)
+    past: Past | None = None
+    filter: str = ""
+    boost: str = ""
     candidates: int = pydantic.Field(default=200, ge=1)
     ranked: bool = False
     live: float = pydantic.Field(default=0.1, ge=0, lt=0.5)
     live_trending: float = pydantic.Field(default=0.1, ge=0, lt=0.5)
+
+    @pydantic.model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if bool(self.weights) == bool(self.past):
+            raise ConfigError(f"Level {self.name!r} needs either weights of models or past.")
+        if self.name in RESERVED:
+            raise ConfigError(f"Level {self.name!r}: that name is built in.", hint="Take another.")
+        understood(self.filter, self.boost)
+        return self
+
+
+class Closed(Strict):
+    """When the need of a page is met: whoever bought a sofa wants cushions, not another sofa.
+
+    Attributes
+    ----------
+    then
+        The placement that answers instead.
+    kinds
+        Events that meet a need.
+    days
+        For how long after one.
+    by
+        What meets it: an item that shares this field with a context item (its whole category path,
+        by default), or, where it is empty, the very item.
+    refills
+        A model of the recipe that foresees refills (`models.refill`): the need is open again once
+        the item is due.
+    """
+
+    then: str = pydantic.Field(pattern=NAME)
+    kinds: tuple[str, ...] = pydantic.Field(default=("purchase",), min_length=1)
+    days: float = pydantic.Field(default=60.0, gt=0)
+    by: str = "categories"
+    refills: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_a_field(self) -> Self:
+        texts = [n for n, kind in ITEM_FIELDS.items() if kind in {Kind.TEXT, Kind.TEXTS}]
+        if self.by and self.by not in texts and not self.by.startswith(ATTRIBUTES):
+            raise ConfigError(
+                f"closed.by = {self.by!r}: no field of texts.", hint=nearest(self.by, texts)
+            )
+        return self
 
 
 class Placement(Strict):
@@ -119,6 +202,10 @@ class Placement(Strict):
         A factor for the scores; empty: none.
     rules
         What shapes the slate as a whole (see `recommend.slates`).
+    fill
+        Whether the catalogue fills what no level could; without, a slate may be short.
+    closed
+        When another placement answers, because the need of this page is met.
     """
 
     levels: tuple[Level, ...] = pydantic.Field(min_length=1)
@@ -126,6 +213,8 @@ class Placement(Strict):
     filter: str = ""
     boost: str = ""
     rules: Rules = Rules()
+    fill: bool = True
+    closed: Closed | None = None
 
     @pydantic.model_validator(mode="after")
     def _is_understood(self) -> Self:
@@ -150,15 +239,7 @@ class Recipe(Strict):
     def _is_wired(self) -> Self:
         if HOME not in self.placements:
             raise ConfigError(f"Recipe {self.name!r} has no placement {HOME!r}.")
-        for place, placement in self.placements.items():
-            for level in placement.levels:
-                for name in level.weights:
-                    if name not in self.models:
-                        raise ConfigError(
-                            f"Recipe {self.name!r}: placement {place!r}, level {level.name!r} "
-                            f"weighs {name!r}, which is no model of the recipe.",
-                            hint=nearest(name, self.models),
-                        )
+        check_placements(self.name, self.placements, self.models)
         return self
 
     def specs(self, n_items: int) -> dict[str, Spec]:
@@ -171,6 +252,38 @@ class Recipe(Strict):
         """
         specs = {name: choice.spec() for name, choice in self.models.items()}
         return {name: spec for name, spec in specs.items() if self.models[name].fits(n_items)}
+
+
+def check_placements(
+    name: str, placements: Mapping[str, Placement], models: Collection[str]
+) -> None:
+    """Refuse placements that name models or placements which are not there.
+
+    Raises
+    ------
+    ConfigError
+        Naming the nearest right one.
+    """
+    for place, placement in placements.items():
+        if not re.fullmatch(NAME, place):
+            raise ConfigError(
+                f"Recipe {name!r}: {place!r} is no name for a placement.",
+                hint="Lower-case letters, digits, - and _.",
+            )
+        for level in placement.levels:
+            for model in level.weights:
+                if model not in models:
+                    raise ConfigError(
+                        f"Recipe {name!r}: placement {place!r}, level {level.name!r} weighs "
+                        f"{model!r}, which is no model of the recipe.",
+                        hint=nearest(model, models),
+                    )
+        if placement.closed and placement.closed.then not in placements:
+            raise ConfigError(
+                f"Recipe {name!r}: placement {place!r} hands over to {placement.closed.then!r}, "
+                "which is no placement.",
+                hint=nearest(placement.closed.then, placements),
+            )
 
 
 def recipe_names() -> list[str]:

@@ -4,29 +4,28 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import nan
 from pathlib import Path
 from typing import Self
 
 import structlog
 
-from endcap.prepare.vocabulary import UNKNOWN
+from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
-from endcap.recommend.chain import Question, descend
 from endcap.recommend.composing import apply_rules, depth
-from endcap.recommend.evidence import Moment, seen
-from endcap.recommend.filters.expression import Bools
-from endcap.recommend.filters.world import World
+from endcap.recommend.evidence import seen
+from endcap.recommend.places.needs import is_met
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
 from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf, explained
 from endcap.recommend.slate import Request, Slate, SlateItem
+from endcap.recommend.slates.compose import Effect
 from endcap.recommend.state import History, State
 from endcap.schema.actors import actor
 from endcap.schema.errors import EndcapError, nearest
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-CATALOGUE = "catalogue"
 NO_HISTORY = History.of([])
 log = structlog.get_logger(__name__)
 
@@ -111,33 +110,36 @@ class Recommender:
         placement, notes = self._placement(request.placement)
         who = actor(request.user_id, request.visitor_id)
         history = self._history(who, state, notes)
+        placement, answered_as = self._handed_over(placement, request, state, history, now)
         rules = placement.rules
         taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
         if who and rules.fatigue.cap is not None:
             taken |= {i for i, n in state.shown_to(who).items() if n >= rules.fatigue.cap}
-        shelf = Shelf(request.k, taken, notes=notes, depth=depth(rules, request.k))
+        k = min(request.k, len(request.rank)) if request.rank else request.k
+        shelf = Shelf(k, taken, notes=notes, depth=depth(rules, k))
         screen = Screen.of(placement, request, state, history, now)
+        asked = Answering(self._loaded, placement, request, state, history, who, now, screen)
+        asked.fill(shelf)
+        effects: tuple[Effect, ...] = ()
+        cost = nan
+        if shelf.depth:
+            composed = apply_rules(
+                rules, shelf, request, state, asked.world, who=who, fill=asked.fill
+            )
+            shelf.picks, effects, cost = composed
+        slate = self._slate(request, state, shelf, moment)
+        return replace(slate, answered_as=answered_as, rules=effects, cost=cost)
 
-        def fill(shelf: Shelf, mask: Bools | None = None) -> None:
-            part = screen if mask is None else screen.narrowed(state.columns, mask)
-            if self._loaded and shelf.missing > 0:
-                question = _question(
-                    self._loaded, request, state, part, history=history, who=who, now=now
-                )
-                for level in placement.levels:
-                    if shelf.missing > 0:
-                        descend(self._loaded, level, question, shelf)
-            if shelf.missing > 0:
-                ids = part.ids(state.available_ids(now))
-                shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE, level=CATALOGUE) for i in ids))
-
-        fill(shelf)
-        if not shelf.depth:
-            return self._slate(request, state, shelf, moment)
-        world = World.of(state.columns, history, request.context_items, now)
-        composed = apply_rules(rules, shelf, request, state, world, who=who, fill=fill)
-        shelf.picks, effects, cost = composed
-        return replace(self._slate(request, state, shelf, moment), rules=effects, cost=cost)
+    def _handed_over(
+        self, placement: Placement, request: Request, state: State, history: History, now: int
+    ) -> tuple[Placement, str]:
+        """Return the placement that answers instead where the need of the page is met."""
+        closed = placement.closed
+        if closed is None or not request.context_items or closed.then not in self.placements:
+            return placement, ""
+        known = state.columns
+        met = is_met(closed, request.context_items, history, now, known, artefact=self._loaded)
+        return (self.placements[closed.then], closed.then) if met else (placement, "")
 
     def _placement(self, name: str) -> tuple[Placement, list[str]]:
         notes = [self.trouble] if self.trouble else []
@@ -167,7 +169,7 @@ class Recommender:
                     pick.score,
                     pick.source,
                     pick.reasons,
-                    dict(facts.get(pick.item_id, {})),
+                    {**facts.get(pick.item_id, {}), **_due(pick)},
                 )
                 for rank, pick in enumerate(picks, start=1)
             ),
@@ -179,31 +181,9 @@ class Recommender:
         )
 
 
-def _question(
-    artefact: Artefact,
-    request: Request,
-    state: State,
-    screen: Screen,
-    *,
-    history: History,
-    who: str | None,
-    now: int,
-) -> Question:
-    allowed = screen.rows(artefact.items, state.available_rows(artefact.items, now))
-    return Question(
-        Moment.of(
-            history,
-            request.context_items,
-            now,
-            artefact.items,
-            artefact.users.row(who) if who else UNKNOWN,
-        ),
-        None if len(allowed) == len(artefact.items) else allowed,
-        request.seed,
-        artefact.weigh,
-        screen.boosts(artefact.items),
-        state.live,
-    )
+def _due(pick: Pick) -> dict[str, str]:
+    """Return the day on which the shopper will need an item again, where somebody foresees it."""
+    return {"due": (EPOCH + pick.due * MICROSECOND).date().isoformat()} if pick.due else {}
 
 
 def _derived_id(request: Request, artefact: str, moment: datetime) -> str:

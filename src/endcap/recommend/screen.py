@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.expression import Bools, Expression, Floats, understood
 from endcap.recommend.filters.world import World
-from endcap.recommend.recipe import Placement
+from endcap.recommend.recipe import Level, Placement
 from endcap.recommend.slate import Request
 from endcap.recommend.state import History, State
 
@@ -69,14 +69,27 @@ class Screen:
             np.prod(factors, axis=0) if factors else None,
         )
 
+    def of_level(self, level: Level, columns: Columns, world: World) -> Self:
+        """Return the screen with the condition and the factor of a level as well."""
+        condition, boost = understood(level.filter, level.boost)
+        with columns.lock:
+            out = (
+                self
+                if condition is None
+                else self.narrowed(columns, condition.mask(columns, world))
+            )
+            if boost is None:
+                return out
+            factor = boost.factor(columns, world)
+        if out.factor is not None:
+            factor = factor * _stretched(out.factor, len(factor), 1.0)
+        return type(self)(columns, out.mask, factor)
+
     def narrowed(self, columns: Columns, mask: Bools) -> Self:
         """Return the screen that lets through only what `mask` does as well."""
-        both = mask
         if self.mask is not None:
-            known = min(len(self.mask), len(mask))  # the catalogue may have grown meanwhile
-            both = np.zeros(len(mask), bool)
-            both[:known] = self.mask[:known] & mask[:known]
-        return type(self)(columns, both, self.factor)
+            mask = mask & _stretched(self.mask, len(mask), False)
+        return type(self)(columns, mask, self.factor)
 
     def rows(self, words: Vocabulary, available: Rows) -> Rows:
         """Return those of `available`, rows of `words`, that may be shown."""
@@ -96,6 +109,13 @@ class Screen:
             return item_ids
         kept = self.mask[self.columns.rows(item_ids)]
         return [item_id for item_id, keep in zip(item_ids, kept, strict=True) if keep]
+
+
+def _stretched(values: Any, n: int, unknown: Any) -> Any:
+    """Return n values: the catalogue may have grown since they were asked."""
+    if len(values) >= n:
+        return values[:n]
+    return np.concatenate((values, np.full(n - len(values), unknown)))
 
 
 def _check(expressions: tuple[Expression | None, Expression | None], columns: Columns) -> None:

@@ -25,6 +25,8 @@ class Pick:
     place, told
         Where it stands in the level's answer, and what gives its reasons; they are made for what
         is shown alone.
+    due
+        When the shopper will need it again, UTC microseconds; 0 where nothing foresees it.
     """
 
     item_id: str
@@ -34,6 +36,7 @@ class Pick:
     level: str = ""
     place: int = 0
     told: Told | None = None
+    due: int = 0
 
 
 def explained(picks: Sequence[Pick]) -> list[Pick]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from endcap.events.opening import open_store
 from endcap.events.store import Store
 from endcap.recommend.artefacts import current
+from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Request, Slate, SlateItem
@@ -29,7 +30,7 @@ class Did(NamedTuple):
 class Shop:
     """A data folder's store and the artefact that serves, ready to answer.
 
-    Answers follow the log at once, and the artefact as soon as another is promoted.
+    Answers follow the log at once, and artefact and placements as soon as they change.
 
     Parameters
     ----------
@@ -57,8 +58,10 @@ class Shop:
         self.store = store
         self.folder = folder
         self.state = StoreState(store, clock=clock)
+        self.places = Places(store.documents, folder)
         self._loaded = current(folder)
-        self.recommender = Recommender.load(folder)
+        self._edited = self.places.edited()
+        self.recommender = Recommender.load(folder).placed(self._edited)
 
     @classmethod
     def open(cls, folder: str | Path | None = None, settings: Settings | None = None) -> Self:
@@ -124,9 +127,12 @@ class Shop:
         self.close()
 
     def _fresh(self) -> Recommender:
-        serving = current(self.folder)
+        serving, edited = current(self.folder), self.places.edited()
         if serving != self._loaded:
             self.recommender, self._loaded = Recommender.load(self.folder), serving
+            self._edited = {}
+        if edited != self._edited:
+            self.recommender, self._edited = self.recommender.placed(edited), edited
         return self.recommender
 
 

@@ -27,6 +27,9 @@ class Request(Strict):
         What the page is about (the product looked at, the cart).
     exclude
         Item ids that must not come.
+    rank
+        Only these items, in the best order; what no model speaks for comes last, as it was given.
+        Empty: anything.
     filter
         A condition on items (see `recommend.filters`), beside that of the placement; empty: none.
     boost
@@ -48,6 +51,7 @@ class Request(Strict):
     k: int = pydantic.Field(default=10, ge=0)
     context_items: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    rank: tuple[str, ...] = ()
     filter: str = ""
     boost: str = ""
     seed: int = 0
@@ -110,6 +114,8 @@ class Slate:
         Id of the artefact that answered; empty when none is loaded.
     degraded
         Whether this is less than the placement asks for, and `reason` says why.
+    answered_as
+        The placement that answered, where it is another than was asked for.
     rules
         What each rule of the placement did, in order of precedence; `relaxed` where it could not
         be met, prices where they were asked for.
@@ -125,5 +131,6 @@ class Slate:
     generated_at: datetime
     degraded: bool = False
     reason: str = ""
+    answered_as: str = ""
     rules: tuple[Effect, ...] = ()
     cost: float = nan

@@ -15,6 +15,8 @@ from endcap.recommend.filters.columns import Columns
 PURCHASE: Final = "purchase"
 REFUND: Final = "refund"
 IMPRESSION: Final = "impression"
+CARTING: Final = ("cart", "uncart", PURCHASE)
+"""What changes a cart; what the last of them left in it is there now."""
 TAKEN_UP: Final = ("click", "cart", PURCHASE)
 EXPOSURE_DAYS: Final = 14.0
 """For how long what was shown counts as exposure."""
@@ -136,6 +138,9 @@ class State(Protocol):
         In the catalogue, not out of stock, not expired; while no catalogue was ever given, every
         item. Cheap to call for each request (`recommend.availability` keeps it incrementally).
         """
+
+    def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
+        """Return those of some items that may be shown at `now`, in their order."""
 
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first.

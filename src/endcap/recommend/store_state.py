@@ -96,6 +96,10 @@ class StoreState:
         """Return the rows of `words` that may be shown at `now`."""
         return self._availability.rows(words, now)
 
+    def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
+        """Return those of some items that may be shown at `now`, in their order."""
+        return self._availability.among(item_ids, now)
+
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first."""
         return self._availability.ids(now)

@@ -7,6 +7,7 @@ EndcapError
 │   ├── StoreFullError      no space left                    exit 1   HTTP 507
 │   ├── StoreReadOnlyError  an fsync failed; restart needed  exit 1   HTTP 503
 │   └── BusyError           queue full, try again            exit 1   HTTP 429
+├── ConflictError    somebody else changed it meanwhile      exit 1   HTTP 409
 ├── ArtefactError    a model folder is missing or damaged    exit 1   HTTP 503
 ├── PluginError      no such plug-in, or it cannot load      exit 2   HTTP 400
 └── RequestError     a request that cannot be understood     exit 2   HTTP 422
@@ -81,6 +82,12 @@ class BusyError(StoreError):
     def __init__(self, message: str, *, hint: str = "", retry_after: float = 1.0) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class ConflictError(EndcapError):
+    """Somebody else changed it since it was read; nothing was changed."""
+
+    code, http_status = "conflict", 409
 
 
 class ArtefactError(EndcapError):

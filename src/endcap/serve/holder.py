@@ -1,14 +1,18 @@
-"""The recommender in use, replaced as a whole when another artefact becomes current."""
+"""The recommender in use, replaced as a whole by another artefact or another placement."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from endcap.recommend.artefacts import current
+from endcap.recommend.placing import Places
+from endcap.recommend.recipe import Placement
 from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Request, Slate
+from endcap.recommend.state import State
 from endcap.schema.errors import EndcapError
 
 log = structlog.get_logger(__name__)
@@ -21,6 +25,8 @@ class RecommenderHolder:
     ----------
     folder
         The store's folder, in which ``models/current`` points to the artefact in use.
+    places
+        What was edited of the placements.
     try_out
         Has a fresh recommender answer once, before it takes over.
     on_swap
@@ -32,21 +38,50 @@ class RecommenderHolder:
     def __init__(
         self,
         folder: Path,
+        places: Places,
         *,
         try_out: Callable[[Recommender], object],
         on_swap: Callable[[], object],
         every_seconds: float = 1.0,
     ) -> None:
         self._folder = folder
+        self._places = places
+        self._edited: dict[str, Placement] = {}
         self._try_out = try_out
         self._on_swap = on_swap
         self._loading = threading.Lock()
+        self._placing = threading.Lock()
         self._every = every_seconds
         self._end = threading.Event()
         self._seen = current(folder)
-        self.current = Recommender.load(folder)
+        self._current = Recommender.load(folder)
+        self._places.changed()
+        self._look_at_places()
         self._thread = threading.Thread(target=self._watch, name="artefacts", daemon=True)
         self._thread.start()
+
+    @property
+    def current(self) -> Recommender:
+        """The recommender; what was edited on this machine before this is asked is in it."""
+        with self._placing:  # for a microsecond, unless something did change
+            if self._places.changed():
+                self._look_at_places()
+            return self._current
+
+    def recommend(self, requests: Sequence[Request], state: State) -> list[Slate]:
+        """Answer with what is current now; see `Recommender.recommend`."""
+        return self.current.recommend(requests, state)
+
+    def _look_at_places(self) -> None:
+        """Let the placements do what they were edited to; where nobody can say, as before."""
+        try:
+            edited = self._places.edited()
+        except EndcapError as error:
+            log.error("placements cannot be read", error=str(error))
+            return
+        if edited != self._edited:
+            self._edited = edited
+            self._current = self._current.placed(edited)
 
     def reload(self) -> bool:
         """Load what is current now, if it changed; return whether it did."""
@@ -56,7 +91,8 @@ class RecommenderHolder:
                 return False
             fresh = Recommender.load(self._folder)
             self._try_out(fresh)
-            self._seen, self.current = named, fresh
+            with self._placing:
+                self._seen, self._current = named, fresh.placed(self._edited)
         self._on_swap()
         log.info("artefact in use", artefact=fresh.artefact, trouble=fresh.trouble)
         return True
@@ -80,6 +116,8 @@ class RecommenderHolder:
     def _watch(self) -> None:
         while not self._end.wait(self._every):
             try:
+                with self._placing:  # another machine may have edited them
+                    self._look_at_places()
                 self.reload()
             except (EndcapError, OSError) as error:  # what serves goes on; look again later
                 log.error("artefacts cannot be looked at", error=str(error))

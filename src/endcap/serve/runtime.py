@@ -11,6 +11,7 @@ import structlog
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
+from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
@@ -42,6 +43,8 @@ class Runtime:
         The state of the world in memory, ahead of no acknowledged event.
     recommender
         The holder; take ``recommender.current`` once for a request.
+    places
+        What the placements do, for whoever edits them.
     keys
         Who may talk to it.
     running
@@ -70,8 +73,12 @@ class Runtime:
         self.live = open_live_state(settings.live, store, self.kinds, bus)
         if self._ear:
             self._ear.listen(self.live)
+        self.places = Places(store.documents, settings.store.folder)
         self.recommender = RecommenderHolder(
-            settings.store.folder, try_out=self._try_out, on_swap=self.live.promoted
+            settings.store.folder,
+            Places(store.documents, settings.store.folder),
+            try_out=self._try_out,
+            on_swap=self.live.promoted,
         )
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(

@@ -139,6 +139,10 @@ class LiveState:
         """Return the rows of `words` that may be shown at `now` (UTC µs), int32, rising."""
         return self._shelf.rows(words, now)
 
+    def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
+        """Return those of some items that may be shown at `now`, in their order."""
+        return self._shelf.among(item_ids, now)
+
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first."""
         return self._shelf.ids(now)

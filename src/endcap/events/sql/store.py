@@ -9,6 +9,7 @@ from endcap.events.sql.answers import Answers
 from endcap.events.sql.backend import Database, Dialect, Readers, Session
 from endcap.events.sql.catalogue import SQLCatalogue
 from endcap.events.sql.committer import Committer, Writer
+from endcap.events.sql.documents import SQLDocuments
 from endcap.events.sql.log import SQLEventLog
 from endcap.events.sql.quarantine import SQLQuarantine
 from endcap.events.store import Receipt, Remembered
@@ -28,11 +29,11 @@ class SQLStore:
     limit
         Rows that may wait for their commit.
     clock
-        Seconds since 1970, for the age of remembered answers.
+        Seconds since 1970, for the age of remembered answers and documents.
 
     Attributes
     ----------
-    log, catalogue, quarantine
+    log, catalogue, quarantine, documents
         See `Store`.
     """
 
@@ -55,6 +56,7 @@ class SQLStore:
         self.log = log(self._database, self._answers, self._rejected)
         self.catalogue = SQLCatalogue(self._database)
         self.quarantine = SQLQuarantine(self._database)
+        self.documents = SQLDocuments(self._database, clock)
 
     def alias(self, visitor_id: str, user_id: str) -> None:
         """See `Store.alias`; the last word about a visitor wins."""

@@ -130,3 +130,12 @@ COUNTER_TABLE: Final = sa.Table(
     sa.Column("rejected", WHOLE, nullable=False),
     sa.Column("quarantined", WHOLE, nullable=False),
 )
+
+DOCUMENT_TABLE: Final = sa.Table(
+    "documents",
+    METADATA,
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("version", WHOLE, primary_key=True, autoincrement=False),
+    sa.Column("body", TEXT),
+    sa.Column("written", WHOLE, nullable=False),
+)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from endcap.recommend.filters.columns import Columns, Rows
-from endcap.recommend.state import PURCHASE, History
+from endcap.recommend.state import CARTING, PURCHASE, History
 
 DID: Final[dict[str, tuple[str, ...]]] = {
     "user.bought": (PURCHASE,),
@@ -13,7 +13,6 @@ DID: Final[dict[str, tuple[str, ...]]] = {
     "user.wished": ("wish",),
     "user.dismissed": ("dismiss",),
 }
-CARTING: Final = ("cart", "uncart", PURCHASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) ->
         detail = f"{runtime.slates} slates are under way already."
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
     milliseconds = timeout_ms or told.timeout_ms
-    recommend = runtime.recommender.current.recommend
+    recommend = runtime.recommender.recommend
     runtime.slates += 1
     try:
         work = runtime.run(recommend, [request], runtime.live)

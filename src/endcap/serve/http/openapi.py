@@ -23,7 +23,7 @@ MEANING: Final = {
     403: "This key may not do that.",
     404: "There is no such thing.",
     408: "The body came too slowly.",
-    409: "A request with this Idempotency-Key is still running.",
+    409: "A request with this Idempotency-Key is still running, or somebody else changed it.",
     413: "The body or the batch is too large.",
     415: "The body is not application/json.",
     422: "The request has another shape than asked for.",

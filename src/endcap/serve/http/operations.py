@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-from endcap.serve.http import catalogue, events, health, people, recommendations
+from endcap.serve.http import catalogue, events, health, people, placements, recommendations
 from endcap.serve.http.operation import Operation
 from endcap.serve.http.shapes import (
     AliasIn,
     Ask,
     AskQuery,
     Deleted,
+    EditQuery,
     EventsIn,
     HistoryPage,
     HistoryQuery,
@@ -18,6 +19,10 @@ from endcap.serve.http.shapes import (
     KeyQuery,
     Live,
     PageQuery,
+    PlacementHistory,
+    PlacementIn,
+    PlacementList,
+    PlacementOut,
     Ready,
     ReceiptOut,
     SimilarQuery,
@@ -114,6 +119,40 @@ OPERATIONS: Final = (
         "DELETE", "/v1/items/{item_id:id}", "deleteItem", "catalogue",
         "Remove an item; it is not shown from the next request on.",
         catalogue.delete_item, "secret", {200: Deleted}, writes=True, errors=WRITE,
+    ),
+    Operation(
+        "GET", "/v1/placements", "getPlacements", "placements", "Every place of the shop.",
+        placements.get_placements, "secret", {200: PlacementList}, errors=(503,),
+    ),
+    Operation(
+        "GET", "/v1/placements/{name}", "getPlacement", "placements", "What one place does.",
+        placements.get_placement, "secret", {200: PlacementOut}, errors=(404, 503),
+    ),
+    Operation(
+        "PUT", "/v1/placements/{name}", "putPlacement", "placements",
+        "Let a place do something else, from the next request on.",
+        placements.put_placement, "secret", {200: PlacementOut}, query=EditQuery,
+        body=PlacementIn, writes=True, errors=BODY + WRITE,
+        examples={"what sells, one of each brand": {
+            "levels": [{"name": "popular", "evidence": "none", "weights": {"popular": 1.0}}],
+            "rules": {"quotas": [{"by": "brand", "max": 1}]},
+        }},
+    ),
+    Operation(
+        "DELETE", "/v1/placements/{name}", "deletePlacement", "placements",
+        "Take back what was edited: the recipe's own answers again.",
+        placements.delete_placement, "secret", {200: PlacementList}, query=EditQuery,
+        writes=True, errors=WRITE,
+    ),
+    Operation(
+        "GET", "/v1/placements/{name}/versions", "getPlacementVersions", "placements",
+        "Every version of a place, newest first.",
+        placements.get_versions, "secret", {200: PlacementHistory}, errors=(404, 503),
+    ),
+    Operation(
+        "POST", "/v1/placements/{name}/undo", "undoPlacement", "placements",
+        "Bring back the version before the last one.",
+        placements.undo_placement, "secret", {200: PlacementList}, writes=True, errors=WRITE,
     ),
     Operation(
         "PUT", "/v1/users", "putUsers", "users", "Insert or replace up to 1,000 users.",

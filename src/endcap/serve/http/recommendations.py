@@ -44,6 +44,7 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         k=ask.k,
         context_items=tuple(ask.context_items),
         exclude=tuple(ask.exclude),
+        rank=tuple(ask.rank),
         filter=ask.filter,
         boost=ask.boost,
         seed=ask.seed,
@@ -99,6 +100,7 @@ def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:
         slate.degraded,
         slate.reason,
         [_item(item, sentence(item.reasons, facts, language)) for item in slate.items],
+        slate.answered_as,
         [_rule(effect) for effect in slate.rules],
         _finite(slate.cost),
     )

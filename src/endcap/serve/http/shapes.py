@@ -33,6 +33,14 @@ Timeout = Annotated[
 Language = Annotated[
     Literal["auto", "en", "zh"], Meta(description="Of `why`; auto follows Accept-Language.")
 ]
+Condition = Annotated[
+    str,
+    Meta(max_length=MAX_BYTES, description=FILTER, extra_json_schema={"format": "endcap-filter"}),
+]
+Factor = Annotated[
+    str,
+    Meta(max_length=MAX_BYTES, description=BOOST, extra_json_schema={"format": "endcap-boost"}),
+]
 Rows = Annotated[list[Any], Meta(description="At most 1,000; more are answered with 413.")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIST)]
 
@@ -183,6 +191,60 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 100
 
 
+class PlacementIn(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a place of the shop does: the table `[placements.NAME]` of a recipe."""
+
+    levels: Annotated[
+        list[dict[str, Any]], Meta(min_length=1, description="The chain, the best first.")
+    ]
+    hide: Annotated[dict[str, Any], Meta(description="kinds, days: not shown again.")] = {}
+    filter: Condition = ""
+    boost: Factor = ""
+    rules: Annotated[
+        dict[str, Any], Meta(description="pins, quotas, exclude, fatigue, diversity, …")
+    ] = {}
+    fill: Annotated[bool, Meta(description="Whether the catalogue fills what is missing.")] = True
+    closed: Annotated[
+        dict[str, Any] | None, Meta(description="Which place answers once the need is met.")
+    ] = None
+
+
+class PlacementOut(Struct):
+    """A place of the shop; `version` is 0 where nobody ever edited it."""
+
+    name: str
+    origin: Literal["recipe", "edited"]
+    version: Count
+    placement: dict[str, Any]
+
+
+class PlacementList(Struct):
+    """Every place of the shop."""
+
+    placements: list[PlacementOut]
+
+
+class PlacementVersion(Struct):
+    """A version of a place; `placement` is null where it was deleted."""
+
+    version: Count
+    written: datetime
+    placement: dict[str, Any] | None
+
+
+class PlacementHistory(Struct):
+    """Every version of a place, newest first."""
+
+    name: str
+    versions: list[PlacementVersion]
+
+
+class EditQuery(Struct, forbid_unknown_fields=True):
+    """Upon which version; without it, whatever is there is overwritten."""
+
+    version: Annotated[Count | None, Meta(description="Only upon this version, else 409.")] = None
+
+
 class SimilarQuery(Struct, forbid_unknown_fields=True):
     """How many similar items, and for whom they are logged as shown."""
 
@@ -202,16 +264,12 @@ class Ask(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     context_items: Annotated[list[Id], Meta(max_length=100)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_LIST)] = []
-    filter: Annotated[
-        str,
-        Meta(
-            max_length=MAX_BYTES, description=FILTER, extra_json_schema={"format": "endcap-filter"}
-        ),
-    ] = ""
-    boost: Annotated[
-        str,
-        Meta(max_length=MAX_BYTES, description=BOOST, extra_json_schema={"format": "endcap-boost"}),
-    ] = ""
+    rank: Annotated[
+        list[Id],
+        Meta(max_length=MAX_K, description="Only these, in the best order; k counts from them."),
+    ] = []
+    filter: Condition = ""
+    boost: Factor = ""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     prices: Annotated[
         bool, Meta(description="Say what each rule costs: takes a slate more for each.")
@@ -225,6 +283,7 @@ class AskQuery(Ask):
 
     context_items: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
+    rank: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
 
 
 class ReasonOut(Struct):
@@ -273,6 +332,9 @@ class SlateOut(Struct):
     degraded: bool
     reason: str
     items: list[SlateItemOut]
+    answered_as: Annotated[
+        str, Meta(description="The placement that answered, where it is another one.")
+    ] = ""
     rules: list[RuleOut] = []
     cost: Annotated[
         float | None, Meta(description="Share of relevance that all rules cost together.")

@@ -7,13 +7,13 @@ place each time it is called, empty at first; pytest then runs every test on you
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pyarrow as pa
 
 from endcap.events.store import Catalogue, EventLog, Quarantine, Receipt, Remembered, Store
-from endcap.schema.errors import DataError, EndcapError, StoreError
+from endcap.schema.errors import ConflictError, DataError, EndcapError, StoreError
 from endcap.schema.tables import EVENTS
 from endcap.testing.contracts import sample_rows as rows
 from endcap.testing.contracts.sample_rows import START
@@ -249,7 +249,54 @@ class QuarantineContract:
             assert store.quarantine.rows(offset=5).num_rows == 0
 
 
-class StoreContract(LogContract, CatalogueContract, QuarantineContract):
+class DocumentsContract:
+    """What holds for documents."""
+
+    def test_every_version_stays(self, opener: Opener) -> None:
+        """Versions count from 1; the last one is found by its prefix; a deletion is one too."""
+        with closing(opener()) as store:
+            assert store.documents.latest() == {}
+            first = store.documents.write("place/home", "one")
+            store.documents.write("place/home", "two")
+            gone = store.documents.write("place/cart", None)
+            store.documents.write("other", "x")
+            assert (first.version, first.body) == (1, "one")
+            assert [d.body for d in store.documents.history("place/home")] == ["two", "one"]
+            assert [d.version for d in store.documents.history("place/home")] == [2, 1]
+            latest = store.documents.latest("place/")
+            assert {name: d.body for name, d in latest.items()} == {
+                "place/cart": None,
+                "place/home": "two",
+            }
+            assert latest["place/cart"] == gone
+            assert abs(gone.written / 1e6 - datetime.now(UTC).timestamp()) < 3600
+
+    def test_documents_survive_and_are_seen_by_others(self, opener: Opener) -> None:
+        """What one wrote, another that has the place open reads, and a later one too."""
+        with closing(opener()) as other:
+            with closing(opener()) as store:
+                store.documents.write("place/home", "überall\n")
+            assert other.documents.latest()["place/home"].body == "überall\n"
+        with closing(opener()) as again:
+            assert again.documents.latest()["place/home"].version == 1
+
+    def test_nobody_overwrites_what_they_have_not_seen(self, opener: Opener) -> None:
+        """Of many who write upon the same version one succeeds; nothing else suffers."""
+        with closing(opener()) as store, ThreadPoolExecutor(8) as pool:
+
+            def write(n: int) -> bool:
+                try:
+                    store.documents.write("place/home", str(n), expected=0)
+                except ConflictError:
+                    return False
+                return True
+
+            assert sum(pool.map(write, range(20))) == 1
+            assert len(store.documents.history("place/home")) == 1
+            assert store.log.append(rows.numbered(1, 2)).stored == 1
+
+
+class StoreContract(LogContract, CatalogueContract, QuarantineContract, DocumentsContract):
     """What holds for a whole store."""
 
     def test_it_is_a_store(self, opener: Opener) -> None:

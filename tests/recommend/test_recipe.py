@@ -61,7 +61,7 @@ def test_a_file_names_the_recipe(tmp_path):
         (("weights =", "weigths ="), "unknown key"),
         (("pop = 1.0", "pop = -1.0"), "greater than 0"),
         (("pop = 1.0", ""), "either weights"),
-        (('name = "popular"', 'name = "popluar"'), "personal"),
+        (('name = "popular"', 'name = "Pop luar"'), "match pattern"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, change, complaint):

@@ -153,6 +153,15 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "shrink": (0.0, 20.0),
         },
     ),
+    "slim": Entrant(
+        "slim",
+        {
+            "decay_events": (50.0, 0.0, 10.0, 2.5),
+            "l1": (1.0, 0.3),
+            "l2": (30.0, 100.0),
+            "popularity": (0.0, 0.2),
+        },
+    ),
     "ease": Entrant(
         "ease",
         {

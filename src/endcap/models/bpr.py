@@ -43,7 +43,7 @@ class BPR(HistorySpec):
 
     loss: Literal["bpr", "warp"] = "bpr"
     factors: int = pydantic.Field(default=128, ge=1)
-    epochs: int = pydantic.Field(default=100, ge=1)
+    epochs: int = pydantic.Field(default=50, ge=1)
     learning_rate: float = pydantic.Field(default=0.05, gt=0)
     l2: float = pydantic.Field(default=0.03, ge=0)
     """Ridge on the factors that a step touches."""

@@ -1,8 +1,8 @@
 """The load of `serving`, sent by a process of its own: ``python -m benchmarks.serving_load JSON``.
 
-A client of a few lines over bare sockets: one that costs as much as the server would measure itself,
-for both share the machine's cores. In the open loop requests leave at fixed times, and each is timed
-from when it should have left: a server that falls behind cannot hide it.
+A client of a few lines over bare sockets: one that costs as much as the server would measure
+itself, for both share the machine's cores. In the open loop requests leave at fixed times, and each
+is timed from when it should have left: a server that falls behind cannot hide it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Line(asyncio.Protocol):
         parts = urlsplit(url)
         loop = asyncio.get_running_loop()
         line = cls(parts.netloc)
-        await loop.create_connection(lambda: line, parts.hostname, parts.port)
+        await loop.create_connection(lambda: line, parts.hostname or "", parts.port or 80)
         return line
 
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:

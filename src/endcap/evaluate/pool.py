@@ -12,7 +12,6 @@ from endcap.evaluate.metrics import PerUser
 from endcap.models.base import BLOCK_BYTES, Model
 from endcap.models.candidates import Candidates, merge
 from endcap.models.queries import Queries
-from endcap.recommend.blend import opinion
 
 DEPTH = 200
 """Items that each model proposes, as in a `Level`."""
@@ -163,7 +162,7 @@ def _gains(indptr, items, total, hit, k):  # type: ignore[no-untyped-def]
 
 
 def _pool(models: Mapping[str, Model], queries: Queries, depth: int) -> Pool:
-    opinions = [opinion(model, queries, depth) for model in models.values()]
+    opinions = [model.opinion(queries, depth) for model in models.values()]
     union = merge([one.proposed for one in opinions])
     shares = np.empty((len(opinions), len(union.items)), np.float32)
     for row, one in zip(shares, opinions, strict=True):

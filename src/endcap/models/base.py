@@ -1,9 +1,10 @@
 """The contracts of the `learn` stage: a frozen `Spec` fits a `Dataset` into a `Model`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +104,18 @@ class Model(ABC):
             out[span] = dense[candidates.query_of[span] - start, candidates.items[span]]
         return out
 
+    def opinion(self, queries: Queries, k: int) -> "Opinion":
+        """Return what `retrieve` proposes together with `score`, the common work done once.
+
+        A model that does both from dense scores computes them once: float32 (n, n_items) stay in
+        memory until the opinion is let go.
+        """
+        kind = type(self)
+        if kind.retrieve is not Model.retrieve or kind.score is not Model.score:
+            return Opinion(self.retrieve(queries, k), partial(self.score, queries))
+        dense = self.scores(queries)
+        return Opinion(top_k(dense, queries, k), lambda union: dense[union.query_of, union.items])
+
     def similar(
         self,
         items: npt.ArrayLike,
@@ -143,6 +156,16 @@ class Model(ABC):
         `query` holds exactly one query.
         """
         return None
+
+
+class Opinion(NamedTuple):
+    """What a model proposes, and how it scores what others proposed for the same queries.
+
+    An item that the queries exclude may be scored NaN.
+    """
+
+    proposed: Candidates
+    score: Callable[[Candidates], npt.NDArray[np.float32]]
 
 
 class RatingModel(Model):

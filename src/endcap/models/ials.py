@@ -6,6 +6,7 @@ weight for everything unobserved, a ridge that grows with frequency, a small sta
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numba
@@ -161,23 +162,29 @@ class IALSModel(Model):
     def scores(self, queries: Queries) -> Array:
         """Return ``x.y``; NaN for items nobody took and for histories of no known item."""
         x = self.factors_of(queries)
-        out = x @ self.item_factors.T
-        out[:, ~self.known] = np.nan
+        out = np.asarray(x @ self.item_factors.T)
+        out[:, self._unknown] = np.nan
         out[~x.any(axis=1)] = np.nan
-        return np.asarray(out)
+        return out
+
+    @cached_property
+    def _unknown(self) -> npt.NDArray[np.int64]:
+        return np.flatnonzero(~self.known)
 
     def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
         """Return float32 (len(items), len(query.items)) by Hu et al. 2008, section 5.
 
         ``y_j^T W w_e y_e`` with W the inverse of the shopper's own normal equations.
         """
-        y = self.item_factors.astype(np.float64)
+        y = self.item_factors
         weights = self.spec.alpha * self.spec.event_weights(query).astype(np.float64)
-        past = np.where(query.items[:, None] >= 0, y[query.items], 0)
+        past = np.where(query.items[:, None] >= 0, y[query.items], 0).astype(np.float64)
         taken = weights.sum() + self.spec.unobserved * len(self.items)
         normal = self.spec.unobserved * self.item_gram + (past.T * weights) @ past
         normal[np.diag_indices(len(normal))] += self.spec.l2 * taken**self.spec.frequency
-        return ((y[items] @ np.linalg.solve(normal, past.T)) * weights).astype(np.float32)
+        return ((y[items].astype(np.float64) @ np.linalg.solve(normal, past.T)) * weights).astype(
+            np.float32
+        )
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

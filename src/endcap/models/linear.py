@@ -1,15 +1,19 @@
 """Models whose score is the history times a fixed item x item matrix: they explain exactly."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from endcap.models.base import Answers, Model
+from endcap.models.base import Answers, Model, Opinion
+from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
-from endcap.models.weighting import HistorySpec
+from endcap.models.topk import top_listed
+from endcap.models.weighting import HistorySpec, parts
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,44 @@ class LinearModel(Model):
             out[np.ix_(asked, self.rows)] = spoken[asked]
         return out
 
+    def opinion(self, queries: Queries, k: int) -> Opinion:
+        """See `Model.opinion`; one query is answered from the effects of its own events alone."""
+        if len(queries) != 1 or not isinstance(self.effects, sparse.csr_array):
+            return super().opinion(queries, k)
+        weights = self.spec.event_weights(queries)
+        m = len(self.rows)
+        sums, seen = np.zeros(m, np.float32), np.zeros(m, np.bool_)  # pages come as they are used
+        profile = self._place[queries.items], weights
+        touched = _spread(profile, parts(self.effects), sums, seen)
+        proposed = top_listed(self.rows[touched], sums[touched], queries, k)
+
+        def score(union: Candidates) -> npt.NDArray[np.float32]:
+            at = self._place[union.items]  # -1 is the last, and of no matter
+            return np.where((at >= 0) & seen[at], sums[at], np.float32(np.nan))
+
+        return Opinion(proposed, score)
+
+    def _block(
+        self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Return float32 (rows, columns): effects, 0 where there is none."""
+        if not isinstance(self.effects, sparse.csr_array):
+            return np.asarray(self.effects[np.ix_(rows, columns)])
+        if not self.effects.has_sorted_indices:
+            return np.asarray(self.effects[rows][:, columns].toarray())
+        cells: npt.NDArray[np.float32] = _cells(parts(self.effects), rows, columns)
+        return cells
+
+    @cached_property
+    def _place(self) -> npt.NDArray[np.int32]:
+        """int32 (n_items + 1,): where each item row, and at the end -1, stands in `rows`; or -1."""
+        place = np.full(len(self.items) + 1, -1, np.int32)
+        place[self.rows] = np.arange(len(self.rows))
+        return place
+
     def places(self, items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         """Return int64 (n,): where item rows stand in `rows`, -1 where they (or -1) do not."""
-        place = np.full(len(self.items) + 1, -1, np.int64)
-        place[self.rows] = np.arange(len(self.rows))
-        found: npt.NDArray[np.int64] = place[items]
-        return found
+        return self._place[items].astype(np.int64)
 
     def contributions(
         self, query: Queries, items: npt.NDArray[np.int32]
@@ -58,7 +94,52 @@ class LinearModel(Model):
         past, asked = self.places(query.items), self.places(items)
         out = np.zeros((len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
-        block = self.effects[past[told]][:, asked[heard]]
-        dense = block.toarray() if isinstance(block, sparse.csr_array) else block
+        dense = self._block(past[told], asked[heard])
         out[np.ix_(heard, told)] = (dense * self.spec.event_weights(query)[told, None]).T
         return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _spread(profile, effects, sums, seen):  # type: ignore[no-untyped-def]
+    """Add to `sums` what each place brings, lower places first; return what was touched.
+
+    The order is that of a product of sparse matrices, so that the sums are equal to the last bit.
+    """
+    (places, weights), (indptr, columns, values) = profile, effects
+    touched = np.empty(64, np.int32)
+    count = 0
+    order = np.argsort(places, kind="mergesort")
+    first = 0
+    while first < len(order):
+        place, weight, last = places[order[first]], np.float32(0), first
+        while last < len(order) and places[order[last]] == place:
+            weight += weights[order[last]]
+            last += 1
+        first = last
+        if place < 0:
+            continue
+        for a in range(indptr[place], indptr[place + 1]):
+            j = columns[a]
+            if not seen[j]:
+                seen[j] = True
+                if count == len(touched):
+                    touched = np.concatenate((touched, np.empty(count, np.int32)))
+                touched[count] = j
+                count += 1
+            sums[j] += weight * values[a]
+    return touched[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _cells(effects, rows, asked):  # type: ignore[no-untyped-def]
+    """Return what stands in some rows and columns of a matrix whose columns rise in each row."""
+    indptr, columns, values = effects
+    out = np.zeros((len(rows), len(asked)), np.float32)
+    for r in range(len(rows)):
+        start, stop = indptr[rows[r]], indptr[rows[r] + 1]
+        inside = columns[start:stop]
+        for c in range(len(asked)):
+            at = np.searchsorted(inside, asked[c])
+            if at < stop - start and inside[at] == asked[c]:
+                out[r, c] = values[start + at]
+    return out

@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
-from endcap.models.base import Answers, Model, Rng
+from endcap.models.base import Answers, Model, Opinion, Rng
+from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
+from endcap.models.topk import top_listed
 from endcap.models.weighting import HistorySpec
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
@@ -77,10 +79,14 @@ class Live(HistorySpec):
 
 @dataclass(slots=True)
 class _Item:
-    """One item: its count, and [count, shoppers] of each that follows it."""
+    """One item: its count, and [count, shoppers] of each that follows it.
+
+    `heard` has those of `after` that enough shoppers took.
+    """
 
     count: float = 0.0
     after: dict[str, list[float]] = field(default_factory=dict)
+    heard: dict[str, list[float]] = field(default_factory=dict)
 
 
 class LiveCounts:
@@ -142,19 +148,26 @@ class LiveCounts:
                 self._follow(taken, other_id, near * self.spec.backward)
             last.append(item_id)
 
-    def followers(self, item_id: str) -> dict[str, float]:
-        """Return the score of what goes with an item, for pairs that enough shoppers took."""
+    def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
+        """Return the score of what goes with an item, for pairs that enough shoppers took.
+
+        Parameters
+        ----------
+        among
+            Only these are asked about; None: all that were counted.
+        """
         spec = self.spec
         with self._lock:
             item = self._items.get(item_id)
-            if item is None:
+            if item is None or not item.heard:
                 return {}
             one = self._worth(self._newest)
             below = (item.count / one + spec.shrink) ** spec.source
+            heard, items = item.heard, self._items
             return {
-                other_id: count / one / below * (self._items[other_id].count / one) ** -spec.target
-                for other_id, (count, people) in item.after.items()
-                if people >= spec.people and other_id in self._items
+                other_id: heard[other_id][0] / one / below * (other.count / one) ** -spec.target
+                for other_id in (heard if among is None else among)
+                if other_id in heard and (other := items.get(other_id)) is not None
             }
 
     def trending(self) -> list[tuple[str, float]]:
@@ -200,11 +213,14 @@ class LiveCounts:
         pair = item.after.setdefault(other_id, [0.0, 0])
         pair[0] += gain
         pair[1] += 1
+        if pair[1] >= self.spec.people:
+            item.heard[other_id] = pair
         if len(item.after) > 2 * self.spec.neighbours:
             kept = heapq.nlargest(
                 self.spec.neighbours, item.after.items(), key=lambda entry: entry[1][0]
             )
             item.after = dict(kept)
+            item.heard = {key: pair for key, pair in kept if pair[1] >= self.spec.people}
 
 
 @dataclass(frozen=True)
@@ -233,15 +249,29 @@ class LiveModel(Model):
             row[rows] = np.nan_to_num(row[rows]) + parts[event] * scores
         return out
 
+    def opinion(self, queries: Queries, k: int) -> Opinion:
+        """See `Model.opinion`; one query is answered from the few items that went with its own."""
+        if len(queries) != 1:
+            return super().opinion(queries, k)
+        parts = self.spec.event_weights(queries)
+        spoken = np.flatnonzero(parts > FAINT)
+        total: dict[str, float] = {}
+        for item_id, part in zip(
+            self.items.ids(queries.items[spoken]), parts[spoken].tolist(), strict=True
+        ):
+            for other_id, score in self.counts.followers(item_id).items():
+                total[other_id] = total.get(other_id, 0.0) + part * score
+        return _listed(*_known(self.items, total.items()), queries, k)
+
     def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
         """Return float32 (len(items), len(query.items)): the share of each past event."""
         parts = self.spec.event_weights(query)
+        asked = self.items.ids(items)
         out = np.zeros((len(items), len(query.items)), np.float32)
         for event in np.flatnonzero(parts > FAINT).tolist():
-            rows, scores = self._after(int(query.items[event]))
-            dense = np.zeros(len(self.items), np.float32)
-            dense[rows] = scores
-            out[:, event] = parts[event] * dense[items]
+            told = self.counts.followers(self.items.ids(query.items[event : event + 1])[0], asked)
+            if told:
+                out[:, event] = [parts[event] * told.get(item_id, 0.0) for item_id in asked]
         return out
 
     def _after(self, row: int) -> tuple[npt.NDArray[np.int32], Floats]:
@@ -263,6 +293,22 @@ class LiveTrending(Model):
         one = np.full(len(self.items), np.nan, np.float32)
         one[rows] = counts
         return np.tile(one, (len(queries), 1))
+
+    def opinion(self, queries: Queries, k: int) -> Opinion:
+        """See `Model.opinion`."""
+        if len(queries) != 1:
+            return super().opinion(queries, k)
+        return _listed(*_known(self.items, self.counts.trending()), queries, k)
+
+
+def _listed(rows: npt.NDArray[np.int32], scores: Floats, query: Queries, k: int) -> Opinion:
+    """Return the opinion about one query of a model that speaks of a few items."""
+    told = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+
+    def score(union: Candidates) -> Floats:
+        return np.array([told.get(row, np.nan) for row in union.items.tolist()], np.float32)
+
+    return Opinion(top_listed(rows, scores, query, k), score)
 
 
 def _count(entry: tuple[str, float]) -> float:

@@ -24,6 +24,10 @@ def over_blocks(
     threads is Numba's (``NUMBA_NUM_THREADS``).
     """
     starts = range(0, n, max(1, size))
+    if len(starts) == 1:  # a single question: starting threads would cost more than they bring
+        only = work(0, n)
+        progress(1, 1, note)
+        return [only]
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         out = []
         for done, result in enumerate(

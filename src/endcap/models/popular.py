@@ -1,15 +1,20 @@
 """What most people take: the baseline to beat, and the fallback that always answers."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from endcap.models.base import Answers, Model, Rng, Spec
+from endcap.models.base import Answers, Model, Opinion, Rng, Spec
 from endcap.models.queries import Queries
+from endcap.models.topk import top_listed
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
+
+LOOK: Final = 4
+"""Times as many items as are wanted are looked at first: filters leave some out."""
 
 
 class Popular(Spec):
@@ -47,5 +52,27 @@ class PopularModel(Model):
 
     def scores(self, queries: Queries) -> npt.NDArray[np.float32]:
         """Return the counts, NaN where there are none, for every query alike."""
-        row = np.where(self.counts > 0, self.counts, np.float32(np.nan))
-        return np.tile(row, (len(queries), 1))
+        return np.tile(self._told, (len(queries), 1))
+
+    def opinion(self, queries: Queries, k: int) -> Opinion:
+        """See `Model.opinion`; one query walks down the order that all share."""
+        if len(queries) != 1:
+            return super().opinion(queries, k)
+        told, best = self._told, self._order
+        look = LOOK * max(k, 1)
+        while True:
+            head = best[:look]
+            proposed = top_listed(head, told[head], queries, k)
+            if len(proposed.items) >= k or len(head) == len(best):
+                return Opinion(proposed, lambda union: told[union.items])
+            look *= LOOK
+
+    @cached_property
+    def _told(self) -> npt.NDArray[np.float32]:
+        return np.where(self.counts > 0, self.counts, np.float32(np.nan))
+
+    @cached_property
+    def _order(self) -> npt.NDArray[np.int32]:
+        """Items that were taken, the most first, ties by row."""
+        taken = np.flatnonzero(self.counts > 0)
+        return taken[np.argsort(-self.counts[taken], kind="stable")].astype(np.int32)

@@ -25,22 +25,56 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
         owner = np.repeat(np.arange(len(queries)), np.diff(queries.exclude_indptr))
         known = queries.exclude >= 0
         scores[owner[known], queries.exclude[known]] = np.nan
-    columns = queries.allowed
-    if columns is not None:
-        columns = _rising(columns)
-        scores = np.ascontiguousarray(scores[:, columns])
-    counts, items, values = _select(np.ascontiguousarray(scores), min(k, scores.shape[1]))
-    kept = np.arange(items.shape[1]) < counts[:, None]
-    flat = items[kept]
-    return Candidates(
-        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        flat if columns is None else columns[flat],
-        values[kept],
-        np.zeros(len(flat), np.uint8),
-    )
+    columns = None if queries.allowed is None else rising(queries.allowed)
+    scores = np.ascontiguousarray(scores)
+    most = min(k, scores.shape[1])
+    found = _select(scores, most) if columns is None else _select_among(scores, columns, most)
+    return _ragged(*found)
 
 
-def _rising(columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def top_listed(
+    rows: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], query: Queries, k: int
+) -> Candidates:
+    """Return the k best allowed and not excluded of a list of items, for one query.
+
+    What a model that speaks of few items has to say costs no look at all the others.
+
+    Parameters
+    ----------
+    rows, scores
+        int32 and float32 (n,): each item once, in any order; NaN and -inf are never returned.
+    """
+    kept = np.isin(rows, query.exclude, invert=True) if len(query.exclude) else None
+    if query.allowed is not None:
+        among = held_by(rising(query.allowed), rows)
+        kept = among if kept is None else kept & among
+    if kept is not None:
+        rows, scores = rows[kept], scores[kept]
+    return _ragged(*_select_listed(rows, scores, min(k, len(rows))))
+
+
+def held_by(rising: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Return bool (n,): which of `rows` are in `rising`, whose entries rise."""
+    if not len(rising):
+        return np.zeros(len(rows), dtype=bool)
+    at = np.minimum(np.searchsorted(rising, rows), len(rising) - 1)
+    found: npt.NDArray[np.bool_] = rising[at] == rows
+    return found
+
+
+def _ragged(
+    counts: npt.NDArray[np.int64], items: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
+) -> Candidates:
+    if len(counts) == 1:
+        items, values = items[0, : counts[0]], values[0, : counts[0]]
+    else:
+        kept = np.arange(items.shape[1]) < counts[:, None]
+        items, values = items[kept], values[kept]
+    indptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+    return Candidates(indptr, items, values, np.zeros(len(items), np.uint8))
+
+
+def rising(columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Return the known columns, rising, each once; as they came where they already are so."""
     if len(columns) and columns[0] >= 0 and (columns[1:] > columns[:-1]).all():
         return columns
@@ -77,9 +111,7 @@ def _select_sparse(indptr, indices, data, k):  # type: ignore[no-untyped-def]
 def _select(scores, k):  # type: ignore[no-untyped-def]
     """A bounded heap for each row: O(n log k) worst, near O(n) in practice."""
     n, width = scores.shape
-    counts = np.zeros(n, np.int64)
-    items = np.zeros((n, k), np.int32)
-    values = np.zeros((n, k), np.float32)
+    counts, items, values = _room(n, k)
     for q in range(n if k else 0):
         row, best, who = scores[q], values[q], items[q]
         size, least = 0, np.float32(-np.inf)
@@ -89,11 +121,53 @@ def _select(scores, k):  # type: ignore[no-untyped-def]
                 if size == k:
                     least = best[0]
         counts[q] = size
-        for last in range(size - 1, 0, -1):  # heap sort: the worst goes to the back
-            s, j = values[q, last], items[q, last]
-            values[q, last], items[q, last] = values[q, 0], items[q, 0]
-            _sink(values[q], items[q], last, s, j)
+        _fall(best, who, size)
     return counts, items, values
+
+
+@numba.njit(cache=True, nogil=True)
+def _select_among(scores, columns, k):  # type: ignore[no-untyped-def]
+    """The same over some columns alone, which rise."""
+    n = scores.shape[0]
+    counts, items, values = _room(n, k)
+    for q in range(n if k else 0):
+        row, best, who = scores[q], values[q], items[q]
+        size, least = 0, np.float32(-np.inf)
+        for j in columns:
+            if row[j] > least:
+                size = push(best, who, size, row[j], j)
+                if size == k:
+                    least = best[0]
+        counts[q] = size
+        _fall(best, who, size)
+    return counts, items, values
+
+
+@numba.njit(cache=True, nogil=True)
+def _select_listed(rows, scores, k):  # type: ignore[no-untyped-def]
+    """The same over a list of (row, score), for one query."""
+    counts, items, values = _room(1, k)
+    size = 0
+    for a in range(len(rows) if k else 0):
+        if scores[a] > -np.inf:
+            size = push(values[0], items[0], size, scores[a], rows[a])
+    counts[0] = size
+    _fall(values[0], items[0], size)
+    return counts, items, values
+
+
+@numba.njit(cache=True, nogil=True)
+def _room(n, k):  # type: ignore[no-untyped-def]
+    return np.zeros(n, np.int64), np.zeros((n, k), np.int32), np.zeros((n, k), np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fall(values, items, size):  # type: ignore[no-untyped-def]
+    """Put a heap in falling order: the worst goes to the back."""
+    for last in range(size - 1, 0, -1):
+        s, j = values[last], items[last]
+        values[last], items[last] = values[0], items[0]
+        _sink(values, items, last, s, j)
 
 
 @numba.njit(cache=True, nogil=True)

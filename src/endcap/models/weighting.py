@@ -1,7 +1,8 @@
 """How much each interaction and each past event counts, alike in training and in answering."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pydantic
@@ -47,24 +48,49 @@ class HistorySpec(Spec):
         over its events in proportion to their weights, so that the parts of a history sum to
         the very row that `train_matrix` holds of it (but for the decay).
         """
-        known = queries.items >= 0
-        parts = np.where(known, np.maximum(queries.weights, 0), 0).astype(np.float64)
-        heard = np.ones(len(parts))
-        if self.kinds:
-            heard[:] = queries.of_kind(dict.fromkeys(self.kinds, 1.0))
-        parts *= heard
-        key = queries.query_of * (int(queries.items.max(initial=0)) + 1) + queries.items
-        _, place = np.unique(key, return_inverse=True)
-        total = np.bincount(place, parts)
-        value = {"binary": np.sign, "weight": np.positive, "log": np.log1p}[self.confidence](total)
-        if self.decay_events:
-            older = np.concatenate(([0], np.cumsum(heard)))
-            age = older[queries.indptr[1:]][queries.query_of] - older[1:]
-            newest = np.full(len(total), np.inf)
-            np.minimum.at(newest, place, age)
-            value = value * np.exp(-newest / self.decay_events)
-        share = np.divide(parts, total[place], out=np.zeros_like(parts), where=total[place] > 0)
-        return (value[place] * share).astype(np.float32)
+        heard = queries.of_kind(dict.fromkeys(self.kinds, 1.0)) if self.kinds else _ALL
+        history = queries.indptr, queries.items, queries.weights, heard
+        rules = _CONFIDENCE.index(self.confidence), self.decay_events
+        shares: npt.NDArray[np.float32] = _parts(history, rules)
+        return shares
+
+
+_CONFIDENCE: Final = get_args(Confidence)
+_ALL: Final = np.empty(0, np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _parts(history, rules):  # type: ignore[no-untyped-def]
+    """See `HistorySpec.event_weights`; `heard` is empty where every event is."""
+    (indptr, items, weights, heard), (confidence, decay) = history, rules
+    out = np.zeros(len(items), np.float32)
+    for q in range(len(indptr) - 1):
+        start, stop = indptr[q], indptr[q + 1]
+        order = np.argsort(items[start:stop], kind="mergesort")
+        age = np.zeros(stop - start, np.int64)  # how many events came later
+        newer = 0
+        for a in range(stop - 1, start - 1, -1):
+            age[a - start] = newer
+            newer += 1 if len(heard) == 0 or heard[a] > 0 else 0
+        first = 0
+        while first < len(order):
+            item = items[start + order[first]]
+            last, total = first, 0.0
+            while last < len(order) and items[start + order[last]] == item:
+                a = start + order[last]
+                if len(heard) == 0 or heard[a] > 0:
+                    total += max(np.float64(weights[a]), 0.0)
+                last += 1
+            if item >= 0 and total > 0:
+                value = 1.0 if confidence == 0 else (total if confidence == 1 else np.log1p(total))
+                if decay > 0:  # by the newest: its place is the last
+                    value *= np.exp(-age[order[last - 1]] / decay)
+                for c in range(first, last):
+                    a = start + order[c]
+                    if len(heard) == 0 or heard[a] > 0:
+                        out[a] = value * (max(np.float64(weights[a]), 0.0) / total)
+            first = last
+    return out
 
 
 def scale_rows(matrix: sparse.csr_array, factors: npt.NDArray[np.floating]) -> sparse.csr_array:

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
 from endcap.models.base import Model
-from endcap.models.candidates import Candidates, merge
+from endcap.models.candidates import merge
 from endcap.models.queries import Queries
-from endcap.models.topk import top_k
 
 Floats = npt.NDArray[np.float32]
 Asked = TypeVar("Asked")
@@ -100,7 +98,7 @@ def blend(
     """
     failed: list[str] = []
     asked = {name: models[name] for name in weights if name in models}
-    opinions = _each(asked, lambda model: opinion(model, query, max(candidates, k)), failed)
+    opinions = _each(asked, lambda model: model.opinion(query, max(candidates, k)), failed)
     if not opinions:
         return Blend(*_nothing(), {}, tuple(failed))
     union = merge([opinion.proposed for opinion in opinions.values()])
@@ -115,26 +113,6 @@ def blend(
     order = order[scores[order] > 0][:k]
     total = sum(weights[name] for name in scored)
     return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed), total)
-
-
-class Opinion(NamedTuple):
-    """What a model proposes, and how it scores what others proposed for the same queries."""
-
-    proposed: Candidates
-    score: Callable[[Candidates], Floats]
-
-
-def opinion(model: Model, queries: Queries, n: int) -> Opinion:
-    """Let a model propose n items for each query, and score.
-
-    A model that does both from dense scores computes them once: float32 (queries, items) stay in
-    memory until the opinion is let go.
-    """
-    kind = type(model)
-    if kind.retrieve is not Model.retrieve or kind.score is not Model.score:
-        return Opinion(model.retrieve(queries, n), partial(model.score, queries))
-    dense = model.scores(queries)
-    return Opinion(top_k(dense, queries, n), lambda union: dense[union.query_of, union.items])
 
 
 def _each(

@@ -14,9 +14,10 @@ first three; the category is a use of content, and stands beside it.
 
     python -m benchmarks cold_items                                 (Amazon Beauty)
     python -m benchmarks cold_items --share 0.2 --base slit --data DIR
+    python -m benchmarks cold_items --deep                          (two-tower too)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +34,7 @@ from endcap.models.aligned import Aligned
 from endcap.models.base import Model
 from endcap.models.content import Content
 from endcap.models.popular import Popular
+from endcap.models.two_tower import TwoTower
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import Fixed, Split, Targets
 
@@ -40,6 +42,8 @@ K: Final = 10
 QUICK_USERS: Final = 500
 TRIAL_USERS: Final = 50_000
 STRENGTHS: Final = (1.0, 1.5, 2.0, 2.25, 2.5, 3.0, 4.0)
+ADMITTED: Final = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 8.0)
+"""Odds of new items by which the two towers are tried."""
 BOUND: Final = 0.007
 """Warm loss that validation may show: below the 1 % that is asked, for validation errs."""
 Mask = npt.NDArray[np.bool_]
@@ -51,6 +55,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = report.parser(__doc__)
     parser.add_argument("--share", type=float, default=0.1, help="of the items held out")
     parser.add_argument("--base", help="linear model of known items (default by the data)")
+    parser.add_argument("--deep", action="store_true", help="train two towers too: minutes")
     args = parser.parse_args(argv)
     source = data.load(data.find(args.data, "beauty"))
     rule = Fixed.model_validate({"labels": labels_of(source), "refit": False})
@@ -65,7 +70,9 @@ def main(argv: list[str]) -> dict[str, Any]:
         trial = Exam.of(
             without(whole.validation(), pretence), max_users=most or TRIAL_USERS, seed=args.seed
         )
-        tried = try_strengths(base, trial, pretence & ~cold, pretence)
+        held = pretence & ~cold
+        known = Aligned(base=base).fit(trial.split.train, rng=args.seed)
+        tried = try_out(known, "strength", STRENGTHS, trial, (held, pretence))
         strength = chosen(tried)
         with Meter() as fitting:
             model = Aligned(base=base, strength=strength).fit(exam.split.train, rng=args.seed)
@@ -76,6 +83,8 @@ def main(argv: list[str]) -> dict[str, Any]:
             "popular": marks(Popular().fit(exam.split.train), exam, cold),
             "popular, told": marks(Popular().fit(whole.train), exam, cold),
         }
+        if args.deep:
+            rows |= _towers(args, exam, trial, (cold, held, pretence))
     ours, kept_out = rows["aligned"], rows[f"aligned, known items only ({base})"]
     priors = {
         "random": chance(exam, cold),
@@ -148,32 +157,47 @@ def without(split: Split, cold: Mask) -> Split:
     return replace(split, train=train, history=history)
 
 
-def try_strengths(
-    base: str, trial: Exam, cold: Mask, hidden: Mask
+def try_out(
+    model: Model, setting: str, values: Sequence[float], trial: Exam, masks: tuple[Mask, Mask]
 ) -> dict[float, dict[str, float]]:
-    """Return cold recall and warm losses on validation for each strength.
+    """Return cold recall and warm losses on validation for each value of a setting.
 
     Parameters
     ----------
-    cold
-        Items held out in pretence.
-    hidden
-        Those and the ones held out in earnest, of which nothing may be learnt here.
+    masks
+        Items held out in pretence; and those with the ones held out in earnest, of which nothing
+        may be learnt here.
     """
-    model = Aligned(base=base).fit(trial.split.train, rng=trial.seed)
+    cold, hidden = masks
     real = hidden & ~cold
     kept_out = marks(model, trial, cold, ~hidden, real)
     out = {}
-    for strength in STRENGTHS:
-        spec = model.spec.model_copy(update={"strength": strength})
+    for value in values:
+        spec = model.spec.model_copy(update={setting: value})
         row = marks(replace(model, spec=spec), trial, cold, ~real, real)
-        out[strength] = {
+        out[value] = {
             "cold_recall": _mean(row.cold),
             "recall_loss": loss(row.recall, kept_out.recall),
             "ndcg_loss": loss(row.ndcg, kept_out.ndcg),
         }
-        report.say(f"strength {strength}: {out[strength]}")
+        report.say(f"{setting} {value}: {out[value]}")
     return out
+
+
+def _towers(
+    args: Any, exam: Exam, trial: Exam, masks: tuple[Mask, Mask, Mask]
+) -> dict[str, "Marks"]:
+    """Mark the two towers, which admit new items as strongly as validation lets them."""
+    cold, held, pretence = masks
+    spec = TwoTower(**({"epochs": 1} if args.quick else {}))
+    tried = try_out(
+        spec.fit(trial.split.train, rng=args.seed), "admit", ADMITTED, trial, (held, pretence)
+    )
+    model = spec.model_copy(update={"admit": chosen(tried)}).fit(exam.split.train, rng=args.seed)
+    return {
+        f"two-tower (admit {chosen(tried)})": marks(model, exam, cold),
+        "two-tower, known items only": marks(model, exam, cold, ~cold),
+    }
 
 
 def chosen(tried: Mapping[float, Mapping[str, float]]) -> float:

@@ -39,12 +39,15 @@ def test_runs_on_a_folder_never_seen(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cold_items, "BOUND", 1.0)  # in so small a shop, ten places are all there is
-    assert front.run(["cold_items", "--data", str(folder), "--quick"]) == 0
+    assert front.run(["cold_items", "--data", str(folder), "--quick", "--deep"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     figures = found["figures"]
     assert figures["strength"] in cold_items.STRENGTHS
     assert figures["cold_recall@10"] > found["priors"]["random"]
     assert found["models"]["popular"]["cold recall@10"] == 0
+    towers = found["models"]["two-tower, known items only"]
+    assert towers["cold recall@10"] == 0
+    assert towers["warm recall@10"] > 0
     kept_out = found["models"]["aligned, known items only (transitions)"]
     assert kept_out["cold recall@10"] == 0
     losses = [

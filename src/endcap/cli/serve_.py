@@ -10,6 +10,7 @@ import typer
 
 from endcap.schema.errors import ConfigError
 from endcap.schema.settings import load_settings
+from endcap.serve import threads
 from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server, address, listen_shared
 from endcap.serve.http.workers import Workers
@@ -79,6 +80,7 @@ def serve(  # noqa: PLR0917 - one for each option
         if told.workers > 1:
             server = Workers(settings)
         else:
+            threads.one_for_each_request()
             server = Server(create_app(settings), drain_seconds=told.drain_seconds)
         if told.with_worker:
             stack.enter_context(WorkerBeside(settings, file))

@@ -65,7 +65,7 @@ class Screen:
             factors = [one.factor(columns, world) for one in boosts]
         return cls(
             columns,
-            np.logical_and.reduce(masks) if masks else None,
+            masks[0] if len(masks) == 1 else np.logical_and.reduce(masks) if masks else None,
             np.prod(factors, axis=0) if factors else None,
         )
 

@@ -3,9 +3,9 @@
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import structlog
@@ -35,25 +35,36 @@ def impressions(shown: list[Shown], received: datetime) -> pa.Table:
 
     The slate's position counts from 1; the propensity is 1 while slates are deterministic.
     """
-    rows: list[dict[str, Any]] = [
-        {
-            "event_id": f"{one.slate.request_id}-{item.rank}",
-            "kind": "impression",
-            "time": one.slate.generated_at,
-            "received": received,
-            "user_id": one.user_id,
-            "visitor_id": one.visitor_id,
-            "item_id": item.item_id,
-            "placement": one.slate.placement,
-            "request_id": one.slate.request_id,
-            "position": item.rank,
-            "propensity": 1.0,
-            "properties": _served(one.slate),
-        }
-        for one in shown
-        for item in one.slate.items
-    ]
-    return pa.Table.from_pylist(rows, schema=EVENTS)
+    sizes = [len(one.slate.items) for one in shown]
+    items = [item for one in shown for item in one.slate.items]
+
+    def each(tell: Callable[[Shown], object]) -> list[object]:
+        told = [(tell(one), size) for one, size in zip(shown, sizes, strict=True)]
+        return [value for value, size in told for _ in range(size)]
+
+    requests = each(lambda one: one.slate.request_id)
+    ranks = [item.rank for item in items]
+    columns: dict[str, Sequence[object]] = {
+        "event_id": [f"{of}-{rank}" for of, rank in zip(requests, ranks, strict=True)],
+        "kind": ["impression"] * len(items),
+        "time": each(lambda one: one.slate.generated_at),
+        "received": [received] * len(items),
+        "user_id": each(lambda one: one.user_id),
+        "visitor_id": each(lambda one: one.visitor_id),
+        "item_id": [item.item_id for item in items],
+        "placement": each(lambda one: one.slate.placement),
+        "request_id": requests,
+        "position": ranks,
+        "propensity": [1.0] * len(items),
+        "properties": each(lambda one: _served(one.slate)),
+    }
+    return pa.table(
+        [
+            pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(len(items), f.type)
+            for f in EVENTS
+        ],
+        schema=EVENTS,
+    )
 
 
 def _served(slate: Slate) -> str | None:

@@ -81,6 +81,8 @@ def _has_nan(column: pa.ChunkedArray) -> bool:
 
 
 def _array(values: Values, kind: pa.DataType) -> pa.Array:
+    if values.count(None) == len(values):  # most columns of events
+        return pa.nulls(len(values), kind)
     if pa.types.is_decimal(kind):
         return decimals(pa.array(values, pa.int64()), kind)
     if pa.types.is_list(kind):

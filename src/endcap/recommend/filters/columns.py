@@ -20,6 +20,7 @@ UNKNOWN_ROW: Final = 0
 """The row of an item that the catalogue does not hold: nothing is known of it."""
 MAX_ATTRIBUTES: Final = 200
 KEPT_VIEWS: Final = 4
+KEPT_SHOWN: Final = 16
 _DERIVED: Final = ("margin", "discount")
 
 
@@ -128,6 +129,8 @@ class Columns:
         Field -> its column, all of the same length; row 0 is the item that nobody knows.
     version
         Grows with every change.
+    masks
+        What filters that ask about items alone have answered since the last change, by their text.
     lock
         To be held while columns are read.
 
@@ -141,9 +144,11 @@ class Columns:
             for name, kind in ITEM_FIELDS.items()
         }
         self.version = 0
+        self.masks: dict[str, npt.NDArray[np.bool_]] = {}
         self.lock = threading.RLock()
         self._row_of: dict[str, int] = {}
         self._views: list[tuple[Vocabulary, Rows]] = []
+        self._shown: list[tuple[tuple[Vocabulary, Rows, npt.NDArray[np.bool_]], Rows]] = []
         if items is not None:
             self.upsert(items)
 
@@ -164,6 +169,22 @@ class Columns:
             self._views = [(words, rows), *self._views][:KEPT_VIEWS]
             return rows
 
+    def shown(self, words: Vocabulary, available: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
+        """Return those of `available`, rows of `words`, whose item is true in `mask`.
+
+        The same question, object for object, gets the same array again: kept for a few.
+        """
+        with self.lock:
+            for asked, rows in self._shown:
+                if asked[0] is words and asked[1] is available and asked[2] is mask:
+                    return rows
+            view = self.view(words)[available]
+            view[view >= len(mask)] = UNKNOWN_ROW  # it came after the filter was asked
+            rows = available[mask[view]]
+            rows.setflags(write=False)
+            self._shown = [((words, available, mask), rows), *self._shown][:KEPT_SHOWN]
+            return rows
+
     def upsert(self, items: pa.Table) -> None:
         """Take in new or changed items: (some) columns of schema `ITEMS`, each row whole."""
         if not items.num_rows:
@@ -177,7 +198,7 @@ class Columns:
             if "attributes" in items.column_names:
                 self._put_attributes(rows, items["attributes"].to_pylist())
             self._derive(rows)
-            self.version += 1
+            self._changed()
 
     def delete(self, item_ids: Iterable[str]) -> None:
         """Know nothing of some items any more."""
@@ -185,7 +206,12 @@ class Columns:
             rows = self.rows(item_ids)
             for column in self.columns.values():
                 column.forget(rows)
-            self.version += 1
+            self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        self.masks.clear()
+        self._shown = []
 
     def number(self, name: str) -> npt.NDArray[np.float64]:
         """Return float64 (rows,) of a numeric field."""

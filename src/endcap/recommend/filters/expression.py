@@ -1,6 +1,7 @@
 """Filters and boosts: an expression, and what it says of every item of a catalogue."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,8 @@ DAY_US: Final = 86_400_000_000
 MAX_BOOST: Final = 1000.0
 MAX_CELLS: Final = 25_000_000
 """Parts of an expression times items: about 50 ms."""
+KEPT_TEXTS: Final = 1024
+KEPT_MASKS: Final = 64
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -60,6 +63,7 @@ class Expression:
         return cls._of(text, Kind.NUMBER)
 
     @classmethod
+    @lru_cache(maxsize=KEPT_TEXTS)
     def _of(cls, text: str, wanted: Kind) -> "Expression":
         node = parse(text)
         kind = kind_of(node, text)
@@ -78,15 +82,36 @@ class Expression:
         kind_of(self.node, self.text, columns.kinds)
 
     def mask(self, columns: Columns, world: World) -> Bools:
-        """Return bool (rows of the catalogue,): for which items the condition holds."""
-        value = self._evaluate(columns, world)
-        return np.broadcast_to(_truth(value), len(columns))
+        """Return bool (rows of the catalogue,): for which items the condition holds.
+
+        Where neither shopper, page nor moment matter it is the same array until the catalogue
+        changes: nearly all requests of a shop ask one of a few filters.
+        """
+        if not self._is_of_items:
+            return np.broadcast_to(_truth(self._evaluate(columns, world)), len(columns))
+        with columns.lock:
+            kept = columns.masks.get(self.text)
+            if kept is None:
+                kept = np.broadcast_to(_truth(self._evaluate(columns, world)), len(columns))
+                if len(columns.masks) >= KEPT_MASKS:
+                    columns.masks.clear()
+                columns.masks[self.text] = kept
+            return kept
 
     def factor(self, columns: Columns, world: World) -> Floats:
         """Return float64 (rows,) in 0 to `MAX_BOOST`: 1 where the boost is unknown."""
         value = _number(self._evaluate(columns, world))
         bounded = np.clip(np.nan_to_num(value, nan=1.0), 0.0, MAX_BOOST)
         return np.broadcast_to(bounded, len(columns))
+
+    @property
+    def _is_of_items(self) -> bool:
+        """Whether it asks about nothing but the items themselves."""
+        return not any(
+            (isinstance(part, Name) and split(part.path)[0])
+            or (isinstance(part, Call) and part.function == "days_since")
+            for part in _walk(self.node)
+        )
 
     def _evaluate(self, columns: Columns, world: World) -> Value:
         parts = sum(1 for _ in _walk(self.node))

@@ -25,6 +25,7 @@ from prometheus_client import multiprocess
 
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import Settings
+from endcap.serve import threads
 from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server
 from endcap.serve.logs import configure_logs
@@ -139,6 +140,7 @@ class Workers:
 def _work(settings: Settings, bound: socket.socket, folder: Path, ready: Any) -> None:
     """Be a worker: serve on `bound` until SIGTERM, or until the supervisor is gone."""
     configure_logs(as_json=not sys.stderr.isatty())
+    threads.one_for_each_request()
     try:
         app = create_app(settings, bus=LocalBus(folder / "ring"))
     except EndcapError as error:

@@ -87,10 +87,15 @@ def test_what_was_chosen_serves_and_says_how_it_came_about(learnt: Learnt, tmp_p
 def test_a_recipe_holds_the_settings_that_won(chosen: Chosen) -> None:
     recipe = recipe_of(chosen)
     assert Recipe.parse(recipe.model_dump(mode="json"), where="copy") == recipe
-    for name, model in recipe.models.items():
-        assert repr(model.spec()) == repr(chosen.choices[name].model.spec)
-    for placement in recipe.placements.values():
-        assert placement.levels[-1].weights == {"popular": 1.0}
+    for name, choice in chosen.choices.items():
+        if name in recipe.models:
+            assert repr(recipe.models[name].spec()) == repr(choice.model.spec)
+    for name in ("home", "similar", "cart"):
+        assert recipe.placements[name].levels[-1].weights == {"popular": 1.0}
+    assert set(recipe.placements) == set(load_recipe().placements)
+    on_sale = recipe.placements["on-sale"]
+    assert dict(on_sale.levels[0].weights) == chosen.blend.weights
+    assert on_sale.filter == load_recipe().placements["on-sale"].filter
     session = recipe.placements["similar"].levels[0]
     assert (session.name, session.evidence) == ("session", "context")
     assert dict(session.weights) == chosen.moment.weights

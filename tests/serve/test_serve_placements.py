@@ -193,3 +193,12 @@ def test_a_list_is_ranked_and_none_is_lost(shop: Served) -> None:
     slate = answer.json()
     assert [item["item_id"] for item in slate["items"]] == ["i2", "i5", "i1"]
     assert slate["served_by"] == "given"
+
+
+def test_brands_for_a_shopper(shop: Served) -> None:
+    shop.items(*ITEMS)
+    found = shop.client.get("/v1/groups", params={"by": "brand"}).json()
+    assert [group["value"] for group in found["groups"]] == ["B", "A"]
+    assert found["groups"][0]["item_ids"] == ["i5", "i3", "i1"]
+    wrong = shop.client.get("/v1/groups", params={"by": "brnd"})
+    assert (wrong.status_code, wrong.json()["hint"]) == (422, "Did you mean 'brand'?")

@@ -24,6 +24,7 @@ VERBS: Final[dict[str, str]] = {
     "evaluate": "Compare models on a split of the events.",
     "recommend": "Recommend to a shopper, or find what is like an item.",
     "preview": "Show what rules would change and cost, before they go live.",
+    "export": "Write slates of all users, or whom an item is for, to a file.",
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
     "worker": "Train again when it is due, by time or by drift.",

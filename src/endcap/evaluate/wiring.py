@@ -1,25 +1,37 @@
 """From what was chosen to a recipe that serves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from endcap.evaluate.choosing import Chosen
 from endcap.evaluate.tuning import Choice
-from endcap.recommend.recipe import HOME, SIMILAR, Hide, Level, ModelChoice, Placement, Recipe
+from endcap.recommend.recipe import (
+    HOME,
+    SIMILAR,
+    Hide,
+    Level,
+    ModelChoice,
+    Placement,
+    Recipe,
+    load_recipe,
+)
 
 NAME: Final = "chosen"
 CART: Final = "cart"
 FLOORS: Final = ("trending", "popular")
 """Answer when nothing is known of a shopper."""
+ADDED: Final = ("together", "viewed", "refill", "trending-near")
+"""What places beside the page and the cart are answered from; cheap to fit, and not chosen."""
 
 
 def recipe_of(chosen: Chosen, *, ranked: bool = False) -> Recipe:
-    """Wire what was chosen into the three placements of a shop.
+    """Wire what was chosen into the placements of a shop.
 
     The personal level blends as validation found best for whole histories. The session level, and
     the pages of a product and of a cart, blend as was best for a single event. Behind them stand
     what sells now and what sells at all. Where shoppers buy again what they have, the home page
     does not hide it. With `ranked`, a second stage orders the home page's personal level again.
+    All other places are those of the shop recipe, with the chosen blend where it says ``personal``.
     """
     used = [*chosen.blend.weights, *(chosen.moment.weights if chosen.moment else ())]
     models = {
@@ -27,7 +39,9 @@ def recipe_of(chosen: Chosen, *, ranked: bool = False) -> Recipe:
         for name, choice in chosen.choices.items()
         if name in used or name in FLOORS
     }
-    models.setdefault("popular", ModelChoice(plugin="popular"))
+    shop = load_recipe()
+    for name in ("popular", *ADDED):
+        models.setdefault(name, shop.models[name])
     personal = Level(name="personal", evidence="history", weights=chosen.blend.weights)
     home = personal.model_copy(update={"ranked": ranked})
     floors = [
@@ -39,16 +53,37 @@ def recipe_of(chosen: Chosen, *, ranked: bool = False) -> Recipe:
     session, context = (_moment(evidence, moment) for evidence in ("session", "context"))
     exam = chosen.trial.exam
     seen = (exam.split.target or "purchase", "dismiss") if exam.exclude_seen else ("dismiss",)
+    closed = shop.placements[SIMILAR].closed
     return Recipe(
         name=NAME,
         description=f"Chosen on validation: {chosen.trial.exam.split.protocol}.",
         models=models,
         placements={
+            **_places(shop, personal, models, floors),
             HOME: Placement(levels=(home, *session, *floors), hide=Hide(kinds=seen)),
-            SIMILAR: Placement(levels=(*context, *floors), hide=Hide(kinds=("dismiss",))),
+            SIMILAR: Placement(
+                levels=(*context, *floors), hide=Hide(kinds=("dismiss",)), closed=closed
+            ),
             CART: Placement(levels=(*context, personal, *floors), hide=Hide(kinds=("dismiss",))),
         },
     )
+
+
+def _places(
+    shop: Recipe, personal: Level, models: Collection[str], floors: list[Level]
+) -> dict[str, Placement]:
+    """Return the places of the shop recipe, as far as the models go."""
+    out = {}
+    for name, placement in shop.placements.items():
+        levels = []
+        for level in placement.levels:
+            weights = personal.weights if level.name == personal.name else level.weights
+            known = {model: weight for model, weight in weights.items() if model in models}
+            if known or level.past:
+                levels.append(level.model_copy(update={"weights": known}))
+        kept = tuple(levels) or tuple(floors)
+        out[name] = placement.model_copy(update={"levels": kept})
+    return out
 
 
 def _model(choice: Choice) -> ModelChoice:

@@ -36,6 +36,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "wish": "wished for",
         "rating": "rated",
         "play": "played",
+        "complete": "finished",
         "": "chose",
     },
     "zh": {
@@ -46,6 +47,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "wish": "收藏了",
         "rating": "评价过",
         "play": "播放过",
+        "complete": "看完了",
         "": "选过",
     },
 }

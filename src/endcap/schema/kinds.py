@@ -30,6 +30,7 @@ KINDS: Final[dict[str, Kind]] = {
     "refund": Kind(-5.0),
     "rating": Kind(1.0, needs_value=True),
     "play": Kind(2.0),
+    "complete": Kind(3.0),
     "impression": Kind(0.0),
     "dismiss": Kind(-2.0),
 }

@@ -11,6 +11,8 @@ from endcap.serve.http.shapes import (
     Deleted,
     EditQuery,
     EventsIn,
+    GroupsOut,
+    GroupsQuery,
     HistoryPage,
     HistoryQuery,
     Item,
@@ -95,6 +97,12 @@ OPERATIONS: Final = (
         "GET", "/v1/items/{item_id:id}/similar", "getSimilarItems", "recommendations",
         "What goes with an item.",
         recommendations.get_similar, "public", {200: SlateOut}, query=SimilarQuery,
+        errors=(503,),
+    ),
+    Operation(
+        "GET", "/v1/groups", "getGroups", "recommendations",
+        "Categories, brands or other groups for a shopper.",
+        recommendations.get_groups, "public", {200: GroupsOut}, query=GroupsQuery,
         errors=(503,),
     ),
     Operation(

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 from math import isfinite, nan
 
+from endcap.recommend.places.groups import Group, groups
 from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import Language, sentence
 from endcap.recommend.slate import Reason, Request, Slate, SlateItem
@@ -11,7 +12,17 @@ from endcap.recommend.slates.compose import Effect
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.in_time import answer_in_time
 from endcap.serve.http.problems import ApiError
-from endcap.serve.http.shapes import Ask, ReasonOut, RuleOut, SimilarQuery, SlateItemOut, SlateOut
+from endcap.serve.http.shapes import (
+    Ask,
+    GroupOut,
+    GroupsOut,
+    GroupsQuery,
+    ReasonOut,
+    RuleOut,
+    SimilarQuery,
+    SlateItemOut,
+    SlateOut,
+)
 from endcap.serve.impressions import Shown
 from endcap.serve.runtime import Runtime
 
@@ -33,10 +44,39 @@ async def get_similar(call: Call) -> Answer:
     return _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
 
 
-async def _recommend(call: Call, ask: Ask) -> Answer:
-    if _is_stranger(call, ask) and "user." in ask.filter + ask.boost:
+async def get_groups(call: Call) -> Answer:
+    """Answer which categories, brands or other groups are most for a shopper."""
+    query: GroupsQuery = call.query
+    _forbid_accounts(call, query)
+    request = Request(
+        user_id=query.user_id,
+        visitor_id=query.visitor_id,
+        placement=query.placement,
+        k=query.k,
+        filter=query.filter,
+    )
+    runtime = call.runtime
+
+    def work() -> list[Group]:
+        recommender = runtime.recommender.current
+        return groups(recommender, request, runtime.live, by=query.by, level=query.level)
+
+    found = await runtime.run(work)
+    told = [GroupOut(g.value, g.share, [item.item_id for item in g.items]) for g in found]
+    out = GroupsOut(query.by, query.placement, told)
+    return Answer(200, out, {"cache-control": "no-store"})
+
+
+def _forbid_accounts(call: Call, ask: Ask | GroupsQuery) -> None:
+    """Refuse a browser's key that asks what an account did."""
+    boost = ask.boost if isinstance(ask, Ask) else ""
+    if _is_stranger(call, ask) and "user." in ask.filter + boost:
         detail = "A public key may not ask what an account did."
         raise ApiError(403, "key-too-weak", detail, hint="Ask with a secret key, from a server.")
+
+
+async def _recommend(call: Call, ask: Ask) -> Answer:
+    _forbid_accounts(call, ask)
     request = Request(
         user_id=ask.user_id,
         visitor_id=ask.visitor_id,
@@ -70,7 +110,7 @@ def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
     return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
 
 
-def _is_stranger(call: Call, ask: Ask | SimilarQuery) -> bool:
+def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:
     """Return whether a browser's key asks about an account: anybody can write any user_id."""
     return getattr(call.request.state, "key_kind", "") == "public" and ask.user_id is not None
 

@@ -286,6 +286,38 @@ class AskQuery(Ask):
     rank: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
 
 
+class GroupsQuery(Struct, forbid_unknown_fields=True):
+    """Which groups for whom."""
+
+    by: Annotated[
+        str, Meta(max_length=256, description="brand, categories or attributes.NAME.")
+    ] = "categories"
+    level: Annotated[
+        int, Meta(ge=0, le=20, description="Parts of a category path; 0: all of it.")
+    ] = 0
+    user_id: Id | None = None
+    visitor_id: Id | None = None
+    placement: Id = "home"
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
+    filter: Condition = ""
+
+
+class GroupOut(Struct):
+    """A category, brand or other group; `share` is its part of the shopper's attention."""
+
+    value: str
+    share: float
+    item_ids: list[str]
+
+
+class GroupsOut(Struct):
+    """The groups that are most for a shopper, best first."""
+
+    by: str
+    placement: str
+    groups: list[GroupOut]
+
+
 class ReasonOut(Struct):
     """Why an item is here: `share` is its part of the score, null where a model cannot say."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,9 @@ from recommend_worlds import NOW, MemoryState, artefact, catalogue_of, micros
 
 from endcap.models.base import Answers, Model
 from endcap.models.queries import Queries
+from endcap.models.specs import make
 from endcap.prepare.dataset import Dataset
+from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import blend
 from endcap.recommend.evidence import Moment
 from endcap.recommend.explain import explain
@@ -32,6 +35,41 @@ def model():
     return artefact(Dataset.of([f"u{u}" for u, _ in pairs], [ITEMS[i] for _, i in pairs]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Unsplit(Model):
+    """Scores that are no sum over the history, and that nobody splits."""
+
+    inner: Model
+
+    def scores(self, queries: Queries):
+        return np.square(self.inner.scores(queries))
+
+
+@pytest.fixture(scope="module")
+def peculiar(model):
+    """Beside linear models, those whose scores change otherwise than by a sum."""
+    rng = np.random.default_rng(3)
+    pairs = [(u, i) for u in range(31) for i in range(13) if rng.random() < 0.4]
+    titles = [f"{'red' if i % 2 else 'blue'} {'mug' if i % 3 else 'pot'} {i}" for i in range(13)]
+    data = Dataset.of(
+        [f"u{u}" for u, _ in pairs],
+        [ITEMS[i] for _, i in pairs],
+        catalogue=pa.table({"item_id": ITEMS, "title": titles}),
+    )
+    specs_of = {
+        "ease": ("ease", {"l2": 5.0}),
+        "fading": ("ease", {"l2": 5.0, "decay_events": 2.0, "confidence": "log"}),
+        "ials": ("ials", {"factors": 6, "epochs": 4, "decay_events": 3.0}),
+        "user-knn": ("user-knn", {"neighbours": 5}),
+        "content": ("content", {"dimensions": 0}),
+        "popular": ("popular", {}),
+    }
+    models = {name: make(*spec).fit(data) for name, spec in specs_of.items()}
+    inner = models["ease"]
+    models["unsplit"] = Unsplit(inner.spec, inner.users, inner.items, inner)
+    return Artefact("p", model.recipe, models, inner.users, inner.items)
+
+
 def evidence_of(model, item_ids, kinds=None, context=()):
     kinds = kinds or ["purchase"] * len(item_ids)
     rows = [
@@ -48,6 +86,27 @@ def blended(model, scales, item_ids):
     return sum(
         scale * np.nan_to_num(model.models[name].scores(query)[0]) for name, scale in scales.items()
     )
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    st.lists(st.sampled_from(ITEMS), min_size=2, max_size=8),
+    st.sampled_from(["ease", "fading", "ials", "user-knn", "content", "unsplit"]),
+)
+def test_a_loss_is_what_asking_again_without_the_evidence_gives(peculiar, history, name):
+    weights = {name: 0.8, "popular": 0.2}
+    evidence = evidence_of(peculiar, history)
+    boost = np.linspace(0.5, 2.0, len(peculiar.items), dtype=np.float32)
+    answer = blend(peculiar.models, weights, evidence.query, candidates=13, k=13, boost=boost)
+    reasons = explain(peculiar.models, answer, evidence, otherwise="none")
+    for row, score, told in zip(answer.items, answer.scores, reasons, strict=True):
+        for reason in told:
+            left = [i for i in history if i != reason.item_id]
+            if reason.item_id is None:
+                continue
+            without = blended(peculiar, answer.scales, left)[row] * boost[row]
+            assert reason.loss == pytest.approx(score - without, abs=1e-5)
+            assert 0 < reason.share <= 1
 
 
 histories = st.lists(st.sampled_from(ITEMS), min_size=1, max_size=6)
@@ -128,7 +187,8 @@ class Resembling(Model):
     answers = Answers(warm_items=True, explains=True)
 
     def scores(self, queries: Queries):
-        return np.ones((len(queries), len(self.items)), np.float32)
+        told = np.diff(queries.indptr) > 0
+        return np.tile(told[:, None], len(self.items)).astype(np.float32)
 
     def contributions(self, query, items):
         return np.full((len(items), len(query.items)), 1 / len(query.items), np.float32)
@@ -139,7 +199,7 @@ def test_resemblance_is_said_to_be_that(model):
     evidence = evidence_of(model, ["i03"])
     answer = blend(alike, {"alike": 1}, evidence.query, candidates=3, k=1)
     assert explain(alike, answer, evidence, otherwise="")[0] == (
-        Reason("content", "i03", 1.0, "purchase"),
+        Reason("content", "i03", 1.0, "purchase", 1.0),
     )
 
 

@@ -179,11 +179,9 @@ class AlignedModel(LinearModel):
         out[out == 0] = np.nan
         return out
 
-    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
-        """Return float32 (len(items), len(query.items)): the share of each past event."""
-        each = Queries.of_histories(query.items[:, None])
-        weights = self.spec.event_weights(query)
-        alone = replace(each, weights=weights).matrix(len(self.items))
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
+        """Return float32 (len(items), len(query.items)): what each past event alone would say."""
+        alone = Queries.of_histories(query.items[:, None]).matrix(len(self.items))
         return np.ascontiguousarray(self._answer(alone)[:, items].T)
 
     def describe(self, table: pa.Table) -> sparse.csr_array:

@@ -157,6 +157,27 @@ class Model(ABC):
         """
         return None
 
+    def left_out(
+        self,
+        query: Queries,
+        items: npt.NDArray[np.int32],
+        groups: npt.NDArray[np.int64],
+        n: int,
+    ) -> npt.NDArray[np.float32]:
+        """Return float32 (n, len(items)): the scores had the events of each group not happened.
+
+        Asked again by default; a model that knows a quicker way to the same numbers takes it.
+
+        Parameters
+        ----------
+        query
+            Exactly one.
+        groups, n
+            As in `Queries.leaving_out`.
+        """
+        asked = query.leaving_out(groups, n)
+        return self.score(asked, Candidates.of([items] * n)).reshape(n, len(items))
+
 
 class Opinion(NamedTuple):
     """What a model proposes, and how it scores what others proposed for the same queries.

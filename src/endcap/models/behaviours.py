@@ -9,7 +9,7 @@ import pydantic
 from endcap.models.base import Rng
 from endcap.models.ease import EASE
 from endcap.models.inverse import invert
-from endcap.models.linear import LinearModel
+from endcap.models.linear import Floats, LinearModel, without
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.schema.errors import ConfigError
@@ -99,15 +99,30 @@ class BehavioursModel(LinearModel):
         self, query: Queries, items: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         """Return float32 (len(items), len(query.items)): the share of each past event."""
+        sides = zip(self._sides(query), self._units(query, items), strict=True)
+        return np.asarray(sum(weights * units for weights, units in sides), np.float32)
+
+    def left_out(
+        self, query: Queries, items: npt.NDArray[np.int32], groups: npt.NDArray[np.int64], n: int
+    ) -> Floats:
+        """See `Model.left_out`: both sums, with the weights that the other events would have."""
+        one, other = (
+            without(lambda left, side=side: self._sides(left)[side], units, query, groups, n)  # type: ignore[misc]
+            for side, units in enumerate(self._units(query, items))
+        )
+        return one + other
+
+    def _units(self, query: Queries, items: npt.NDArray[np.int32]) -> tuple[Floats, Floats]:
+        """Return float32 (len(items), h) twice: what an event of each side adds at weight 1."""
         past, asked = self.places(query.items), self.places(items)
-        out = np.zeros((len(items), len(past)), np.float32)
+        out = np.zeros((2, len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
-        x, y = (weights[told, None] for weights in self._sides(query))
         across = np.ix_(past[told], asked[heard])
         same = np.float32(self.spec.itself) * (past[told, None] == asked[heard])
         others = np.float32(self.spec.share) * self.other_effects[across] + same
-        out[np.ix_(heard, told)] = (x * self.effects[across] + y * others).T
-        return out
+        out[0][np.ix_(heard, told)] = self.effects[across].T
+        out[1][np.ix_(heard, told)] = others.T
+        return out[0], out[1]
 
     def _sides(self, queries: Queries) -> list[npt.NDArray[np.float32]]:
         """Return float32 (h,): the weight of each event of the target kind, and of the others."""

@@ -12,7 +12,8 @@ from scipy import sparse
 from endcap.features.descriptions import FIELDS, DescriptionSpec, Field, fit_descriptions
 from endcap.features.svd import svd
 from endcap.features.text import TextSpec
-from endcap.models.base import Answers, Model, Rng
+from endcap.models.base import Answers, Rng
+from endcap.models.linear import SummedModel
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec
 from endcap.prepare.dataset import Dataset
@@ -58,7 +59,7 @@ class Content(HistorySpec):
 
 
 @dataclass(frozen=True)
-class ContentModel(Model):
+class ContentModel(SummedModel):
     """A vector for each item.
 
     Attributes
@@ -77,7 +78,7 @@ class ContentModel(Model):
         """Return the mean cosine to the history; NaN where nothing is known to compare."""
         rows = np.maximum(queries.items, 0)
         profile = sparse.csr_array(
-            (self._weights(queries), rows, queries.indptr), shape=(len(queries), len(self.items))
+            (self.weigh(queries), rows, queries.indptr), shape=(len(queries), len(self.items))
         )
         taste = profile @ self.vectors
         out = taste @ self._by_feature
@@ -87,11 +88,11 @@ class ContentModel(Model):
         out[profile @ self._described.astype(np.float32) <= 0] = np.nan
         return np.asarray(out)
 
-    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
-        """Return float32 (len(items), len(query.items)): weight x cosine of each past event."""
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
+        """Return float32 (len(items), len(query.items)): the cosine with each past event."""
         shares = self.vectors[items] @ self.vectors[np.maximum(query.items, 0)].T
         dense = shares.toarray() if isinstance(shares, sparse.sparray) else shares
-        return np.asarray(dense * self._weights(query), np.float32)
+        return np.asarray(dense, np.float32)
 
     @cached_property
     def _by_feature(self) -> Array | sparse.csr_array:
@@ -105,7 +106,8 @@ class ContentModel(Model):
             return np.asarray(np.diff(self.vectors.indptr) > 0)
         return np.asarray(self.vectors.any(axis=1))
 
-    def _weights(self, queries: Queries) -> Array:
+    def weigh(self, queries: Queries) -> Array:
+        """Return float32 (h,): the weights in the mean, which sum to 1."""
         weights = self.spec.event_weights(queries)
         described = np.append(self._described, False)[queries.items]
         weights = np.where(described, weights, np.float32(0))

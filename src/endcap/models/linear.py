@@ -1,5 +1,7 @@
-"""Models whose score is the history times a fixed item x item matrix: they explain exactly."""
+"""Models whose score is a sum over the history: they explain exactly."""
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -15,9 +17,62 @@ from endcap.models.queries import Queries
 from endcap.models.topk import top_listed
 from endcap.models.weighting import HistorySpec, parts
 
+Floats = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
-class LinearModel(Model):
+class SummedModel(Model):
+    """Score of item j: sum over past events e of ``weight(e) x unit(e, j)``.
+
+    The weight of an event may depend on what else there is; the unit does not.
+    """
+
+    answers: ClassVar[Answers] = Answers(explains=True)
+
+    spec: HistorySpec
+
+    @abstractmethod
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (len(items), len(query.items)): what an event of weight 1 adds."""
+
+    def weigh(self, queries: Queries) -> Floats:
+        """Return float32 (h,): the weight of each event."""
+        return self.spec.event_weights(queries)
+
+    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (len(items), len(query.items)): the share of each past event."""
+        return np.asarray(self.units(query, items) * self.weigh(query), np.float32)
+
+    def left_out(
+        self, query: Queries, items: npt.NDArray[np.int32], groups: npt.NDArray[np.int64], n: int
+    ) -> Floats:
+        """See `Model.left_out`: the sum, with the weights that the other events would have."""
+        return without(self.weigh, self.units(query, items), query, groups, n)
+
+
+def without(
+    weigh: Callable[[Queries], Floats],
+    units: Floats,
+    query: Queries,
+    groups: npt.NDArray[np.int64],
+    n: int,
+) -> Floats:
+    """Return float32 (n, n_items): sums over a history without the events of each group.
+
+    Parameters
+    ----------
+    weigh
+        Gives float32 (h,), the weight of each event.
+    units
+        float32 (n_items, h): what an event of weight 1 adds to the score of each item.
+    """
+    weights = np.zeros((n, len(query.items)), np.float32)
+    weights[groups[None, :] != np.arange(n)[:, None]] = weigh(query.leaving_out(groups, n))
+    return np.asarray(weights @ units.T, np.float32)
+
+
+@dataclass(frozen=True)
+class LinearModel(SummedModel):
     """Score of item j: sum over past events e of ``weight(e) x effects[item(e), j]``.
 
     Attributes
@@ -28,9 +83,6 @@ class LinearModel(Model):
         float32 (m, m), dense or CSR, over `rows`; an absent entry says nothing.
     """
 
-    answers: ClassVar[Answers] = Answers(explains=True)
-
-    spec: HistorySpec
     rows: npt.NDArray[np.int32]
     effects: npt.NDArray[np.float32] | sparse.csr_array
 
@@ -87,15 +139,12 @@ class LinearModel(Model):
         """Return int64 (n,): where item rows stand in `rows`, -1 where they (or -1) do not."""
         return self._place[items].astype(np.int64)
 
-    def contributions(
-        self, query: Queries, items: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.float32]:
-        """Return float32 (len(items), len(query.items)): the share of each past event."""
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (len(items), len(query.items)): the effects between them."""
         past, asked = self.places(query.items), self.places(items)
         out = np.zeros((len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
-        dense = self._block(past[told], asked[heard])
-        out[np.ix_(heard, told)] = (dense * self.spec.event_weights(query)[told, None]).T
+        out[np.ix_(heard, told)] = self._block(past[told], asked[heard]).T
         return out
 
 

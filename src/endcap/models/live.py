@@ -18,6 +18,7 @@ import pydantic
 
 from endcap.models.base import Answers, Model, Opinion, Rng
 from endcap.models.candidates import Candidates
+from endcap.models.linear import SummedModel
 from endcap.models.queries import Queries
 from endcap.models.topk import top_listed
 from endcap.models.weighting import HistorySpec
@@ -224,7 +225,7 @@ class LiveCounts:
 
 
 @dataclass(frozen=True)
-class LiveModel(Model):
+class LiveModel(SummedModel):
     """The pairs counted so far, as a model over the words of an artefact.
 
     Attributes
@@ -263,15 +264,15 @@ class LiveModel(Model):
                 total[other_id] = total.get(other_id, 0.0) + part * score
         return _listed(*_known(self.items, total.items()), queries, k)
 
-    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
-        """Return float32 (len(items), len(query.items)): the share of each past event."""
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
+        """Return float32 (len(items), len(query.items)): what an event of weight 1 adds."""
         parts = self.spec.event_weights(query)
         asked = self.items.ids(items)
         out = np.zeros((len(items), len(query.items)), np.float32)
         for event in np.flatnonzero(parts > FAINT).tolist():
             told = self.counts.followers(self.items.ids(query.items[event : event + 1])[0], asked)
             if told:
-                out[:, event] = [parts[event] * told.get(item_id, 0.0) for item_id in asked]
+                out[:, event] = [told.get(item_id, 0.0) for item_id in asked]
         return out
 
     def _after(self, row: int) -> tuple[npt.NDArray[np.int32], Floats]:

@@ -125,6 +125,39 @@ class Queries:
             kinds=None if self.kinds is None else self.kinds[kept],
         )
 
+    def leaving_out(self, groups: npt.NDArray[np.int64], n: int) -> "Queries":
+        """Return n queries: this one without the events of group 0, without those of group 1, …
+
+        Parameters
+        ----------
+        groups
+            int64 (h,): to which group each event of this one query belongs, -1 to none.
+        n
+            How many groups there are.
+
+        Examples
+        --------
+        >>> one = Queries.of_histories([[4, 5, 6]])
+        >>> one.leaving_out(np.array([0, 1, 0]), 2).items.tolist()
+        [5, 4, 6]
+        """
+        kept = groups[None, :] != np.arange(n)[:, None]
+        event = np.nonzero(kept)[1]
+        return Queries(
+            np.repeat(self.users, n),
+            np.concatenate(([0], np.cumsum(kept.sum(axis=1)))).astype(np.int64),
+            self.items[event],
+            self.weights[event],
+            self.values[event],
+            self.times[event],
+            np.repeat(self.now, n),
+            np.zeros(n + 1, np.int64),
+            np.empty(0, np.int32),
+            None,
+            None if self.kinds is None else self.kinds[event],
+            self.kind_names,
+        )
+
     def excluding_history(self) -> "Queries":
         """Return the same queries with each history's own items excluded as well."""
         return self.excluding(self)

@@ -14,7 +14,8 @@ import pydantic
 from scipy import sparse
 
 from endcap.features.spectrum import leading
-from endcap.models.base import Answers, Model, Rng
+from endcap.models.base import Answers, Rng
+from endcap.models.linear import SummedModel
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec, power, scale_columns, scale_rows
 from endcap.prepare.dataset import Dataset
@@ -82,7 +83,7 @@ class Spectral(HistorySpec):
 
 
 @dataclass(frozen=True)
-class SpectralModel(Model):
+class SpectralModel(SummedModel):
     """Filtered vectors of the items.
 
     Attributes
@@ -116,13 +117,12 @@ class SpectralModel(Model):
         out[profile @ self.source == 0] = np.nan
         return out
 
-    def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
-        """Return float32 (len(items), len(query.items)): the share of each past event."""
+    def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
+        """Return float32 (len(items), len(query.items)): what an event of weight 1 adds."""
         past = np.maximum(query.items, 0)
         shares = (self.basis[items] * self.target[items, None]) @ self.basis[past].T
         shares *= self.source[past]
         if self.spec.linear:
             walks = self.graph[:, items].T @ self.graph[:, past]
             shares += np.float32(self.spec.linear) * walks.toarray()
-        shares *= self.spec.event_weights(query)
-        return np.asarray(shares, np.float32)
+        return np.asarray(np.where(query.items >= 0, shares, 0), np.float32)

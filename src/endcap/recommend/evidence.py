@@ -148,6 +148,11 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def groups(self, owners: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return int64 (h,): which of `owners`, item ids, each event is about."""
+        place = {item_id: at for at, item_id in enumerate(owners)}
+        return np.array([place[item_id] for item_id in self.item_ids], dtype=np.int64)
+
     def within(
         self, allowed: npt.NDArray[np.int32] | None, excluded: npt.NDArray[np.int32]
     ) -> Queries:

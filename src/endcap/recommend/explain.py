@@ -1,8 +1,8 @@
-"""Reasons: the past events that speak for an item, split exactly over a blend of models."""
+"""Reasons: the past events that speak for an item, and what its score would be without them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,35 @@ from endcap.recommend.evidence import Evidence
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
+TRIED: Final = 2 * TOP
+"""Past items left out for each item: those that seem to weigh most, and some to be sure."""
+NEWEST: Final = 10
+"""Past items left out where a model does not split its scores: the last ones."""
 CROWD: Final = ("trending", "popular", LIVE_TRENDING)
 """Models (by their name in the recipe) that speak for everybody alike: a reason of their own."""
+Floats = npt.NDArray[np.float64]
 log = structlog.get_logger(__name__)
+
+
+class Losses(NamedTuple):
+    """What deleting past items does to scores.
+
+    Attributes
+    ----------
+    score
+        float64 (n,): the score of each item before any boost.
+    crowd
+        float64 (n,): the part of it that no past event changes.
+    rest
+        float64 (n,): what past items that were not left out add, by the models' own split.
+    loss
+        float64 (n, owners): what it would lose without each past item; NaN where nobody asked.
+    """
+
+    score: Floats
+    crowd: Floats
+    rest: Floats
+    loss: Floats
 
 
 def explain(
@@ -30,65 +56,98 @@ def explain(
 ) -> list[tuple[Reason, ...]]:
     """Return the weightiest reasons for each item of `answer`.
 
-    For one item, let ``c(m, e)`` be what event e adds to the score of model m
-    (`Model.contributions`) times the model's factor in the blend. Events are summed over models
-    and gathered by the item they were about. The share of a past item is its sum over everything
-    that speaks *for* the item: the positive sums of all past items, and the positive parts of
-    models that do not explain. Shares are in [0, 1] and sum to at most 1; where nothing speaks
-    against the item and all models explain, a share is exactly what the score would lose, divided
-    by the score, were the past item taken out of the history.
+    A past item is left out of the history, all its events at once, and every model is asked again
+    (models that are sums over the history know the result): what the score loses, with everything
+    else as it was, is the reason's `loss`. So a loss is exact for each past item by itself, and
+    losses need not sum to the score: two past items may say the same thing.
+
+    Which past items are left out is told by the models' own split of their scores
+    (`Model.contributions`), twice as many as are named; for a model without one, the last ones
+    are. The share of a past item is its loss over all that speaks for the item: the losses of all
+    past items (by the split, where they were not left out) and the part of models that ask for no
+    history, or the score where that is more.
 
     Parameters
     ----------
     otherwise
         The kind of reason for an item that no past event speaks for (``"popular"``).
 
-    Where a model that asks for no history gives more than half of what speaks for an item, it is
+    Where models that ask for no history give more than half of what speaks for an item, that is
     the first reason, with its own share.
     """
     owners = list(dict.fromkeys(evidence.item_ids))
-    place = {item_id: at for at, item_id in enumerate(owners)}
-    belongs = np.array([place[item_id] for item_id in evidence.item_ids], dtype=np.int64)
-    spoken, silent = _speak(models, answer, evidence)
-    by_owner = np.zeros((len(answer.items), len(owners)))
-    np.add.at(by_owner.T, belongs, spoken.T)
-    total = np.maximum(by_owner, 0).sum(axis=1) + silent
+    told = _losses(models, answer, evidence, owners, max(TRIED, top))
+    boost = np.divide(answer.scores, told.score, where=told.score != 0, out=np.ones(len(told.loss)))
+    for_it = told.crowd + told.rest + np.nansum(np.maximum(told.loss, 0), axis=1)
+    total = np.maximum(for_it, told.score)
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
     for row, source in enumerate(answer.sources):
-        told = models[source].answers
-        found = _weightiest(by_owner[row] / total[row] if total[row] else by_owner[row], words, top)
-        if told.warm_items:
+        unit = total[row] or 1.0
+        found = _weightiest(told.loss[row], unit, boost[row], words, top)
+        speaks = models[source].answers
+        if speaks.warm_items:
             found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
-        if told.empty and owners and silent[row] > total[row] / 2:  # the crowd decided
+        if speaks.empty and owners and told.crowd[row] > unit / 2:  # the crowd decided
             kind = "trending" if source == LIVE_TRENDING else source
             kind = kind if kind in CROWD else otherwise
-            found = [Reason(kind, None, float(silent[row] / total[row])), *found][:top]
+            crowd = float(told.crowd[row])
+            first = Reason(kind, None, crowd / unit, loss=crowd * float(boost[row]))
+            found = [first, *found][:top]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons
 
 
 def _weightiest(
-    shares: npt.NDArray[np.float64], words: list[tuple[str, str, str]], top: int
+    losses: Floats, unit: float, boost: float, words: list[tuple[str, str, str]], top: int
 ) -> list[Reason]:
-    best = np.argsort(-shares, kind="stable")[:top]
-    told = ((float(shares[at]), *words[at]) for at in best if shares[at] > 0)
-    return [Reason(kind, owner, share, event) for share, owner, kind, event in told]
+    best = np.argsort(-np.nan_to_num(losses, nan=-np.inf), kind="stable")[:top]
+    told = ((float(losses[at]), *words[at]) for at in best if losses[at] > 0)
+    return [
+        Reason(kind, owner, loss / unit, event, loss * boost) for loss, owner, kind, event in told
+    ]
 
 
-def _speak(
-    models: Mapping[str, Model], answer: Blend, evidence: Evidence
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return what each event adds to each item (n, h), and what stays unexplained (n,)."""
-    spoken = np.zeros((len(answer.items), len(evidence)))
+def _losses(
+    models: Mapping[str, Model], answer: Blend, evidence: Evidence, owners: list[str], tried: int
+) -> Losses:
+    score = answer.parts.sum(axis=0, dtype=np.float64)
+    groups = evidence.groups(owners)
+    split = np.zeros((len(answer.items), len(owners)))
     silent = np.zeros(len(answer.items))
+    listening: dict[str, tuple[npt.NDArray[np.float32], float]] = {}
+    last: npt.NDArray[np.int64] = np.empty(0, np.int64)
     for part, (name, scale) in zip(answer.parts, answer.scales.items(), strict=True):
-        told = _contributions(models[name], name, answer, evidence)
-        if told is None:
+        speaks = models[name].answers
+        if (speaks.empty and not speaks.ratings) or not owners:
+            silent += np.maximum(part, 0)
+            continue
+        listening[name] = part, scale
+        shares = _contributions(models[name], name, answer, evidence)
+        if shares is None:
+            last = np.unique(groups[-NEWEST:])
+        else:
+            np.add.at(split.T, groups, scale * np.nan_to_num(shares).T.astype(np.float64))
+    best = np.argsort(-split, axis=1, kind="stable")[:, :tried]
+    asked = np.union1d(best, last)
+    rest = np.delete(np.maximum(split, 0), asked, axis=1).sum(axis=1)
+    loss = np.full(split.shape, np.nan)
+    loss[:, asked] = 0.0
+    of_asked = _only(groups, asked)
+    for name, (part, scale) in listening.items():
+        left = _left_out(models[name], name, answer, evidence, (of_asked, len(asked)))
+        if left is None:
             silent += np.maximum(part, 0)
         else:
-            spoken += np.float64(scale) * np.nan_to_num(told)
-    return spoken, silent
+            loss[:, asked] += part[:, None] - scale * np.nan_to_num(left).T.astype(np.float64)
+    return Losses(score, silent, rest, loss)
+
+
+def _only(groups: npt.NDArray[np.int64], asked: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return groups counted among those asked, -1 for the others."""
+    place = np.full(int(groups.max(initial=-1)) + 1, -1, np.int64)
+    place[asked] = np.arange(len(asked))
+    return place[groups]
 
 
 def _contributions(
@@ -101,7 +160,21 @@ def _contributions(
         return None
 
 
-def _words(evidence: Evidence, owners: list[str]) -> list[tuple[str, str, str]]:
+def _left_out(
+    model: Model,
+    name: str,
+    answer: Blend,
+    evidence: Evidence,
+    left: tuple[npt.NDArray[np.int64], int],
+) -> npt.NDArray[np.float32] | None:
+    try:
+        return model.left_out(evidence.query, answer.items, *left)
+    except Exception:
+        log.exception("model cannot be asked again", model=name)
+        return None
+
+
+def _words(evidence: Evidence, owners: Iterable[str]) -> list[tuple[str, str, str]]:
     """Return (owner, kind of reason, kind of event) of each owner, by its weightiest event."""
     best: dict[str, tuple[float, str, str]] = {}
     for item_id, kind, weight, context in zip(

@@ -77,16 +77,20 @@ class Reason:
     item_id
         The past or context item that speaks for it; None for popularity.
     share
-        Its share of all that speaks for the item, 0 to 1; exact for models that explain, else NaN.
+        Its share of all that speaks for the item, 0 to 1; NaN where nobody says.
     event
         The kind of the past event (``"purchase"``, ``"view"``), the weightiest where the shopper
         met the item more than once; empty where there is none.
+    loss
+        What the item's score would lose without it, everything else as it was, in the units of the
+        score; NaN where nobody says.
     """
 
     kind: str
     item_id: str | None = None
     share: float = float("nan")
     event: str = ""
+    loss: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,8 @@ MORE: Final = {"user-knn": {}, "vmis-knn": {}}
 
 
 class Case(NamedTuple):
-    """One reason: the item's score, what was said that it loses, and what it does lose."""
+    """One reason: the part of the item's score that it is said to lose, and what it does lose."""
 
-    score: float
     said: float
     lost: float
 
@@ -105,13 +104,13 @@ def judge(
         if len(found) >= cases:
             break
     table = np.array(found[:cases])
-    off = np.abs(table[:, 1] - table[:, 2]) / table[:, 0]
+    off = np.abs(table[:, 0] - table[:, 1])
     return {
         "cases": len(table),
         "within": float((off <= TOLERANCE).mean()),
         "exact": float((off <= EXACT).mean()),
         "worst": float(off.max()),
-        "lost": float((table[:, 2] / table[:, 0]).mean()),
+        "lost": float(table[:, 1].mean()),
         "explain_ms": float(np.median(took) * 1e3),
     }
 
@@ -145,7 +144,7 @@ def _cases(artefact: Artefact, history: History, level: Level, took: list[float]
                 kept = np.array([i != reason.item_id for i in history.item_ids])
                 without = _score(artefact, answer, history.where(kept), answer.items[at])
                 score = float(answer.scores[at])
-                yield Case(score, reason.loss, score - without)
+                yield Case(reason.loss, 1 - without / score)
 
 
 def _evidence(artefact: Artefact, history: History) -> Evidence:

@@ -21,7 +21,7 @@ def schema_of(path: Path) -> dict[str, list[object]]:
     database = sqlite3.connect(path)
     names = database.execute(
         "SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'alembic%' "
-        "AND name NOT LIKE 'sqlite_autoindex_alembic%'"
+        "AND name NOT LIKE 'sqlite_autoindex_alembic%' AND type <> 'trigger'"
     ).fetchall()
     out: dict[str, list[object]] = {}
     for name, kind in names:

@@ -19,7 +19,8 @@ BROWSER = {
 SERVER = {
     "PUT /v1/items", "POST /v1/items", "GET /v1/items", "GET /v1/items/{item_id}",
     "DELETE /v1/items/{item_id}", "PUT /v1/users", "GET /v1/users/{user_id}/history",
-    "POST /v1/alias", "GET /metrics", "GET /v1/placements", "GET /v1/placements/{name}",
+    "POST /v1/alias", "GET /metrics", "GET /v1/slates/{request_id}",
+    "GET /v1/placements", "GET /v1/placements/{name}",
     "PUT /v1/placements/{name}", "DELETE /v1/placements/{name}",
     "GET /v1/placements/{name}/versions", "POST /v1/placements/{name}/undo",
 }  # fmt: skip

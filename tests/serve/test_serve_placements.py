@@ -2,10 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from served_shop import Served
+
+from endcap.recommend.recipe import load_recipe
+from endcap.recommend.training import train_store
+from endcap.schema.settings import Settings
 
 POPULAR = {"name": "popular", "evidence": "none", "weights": {"popular": 1.0}}
 ITEMS = [
@@ -202,3 +207,28 @@ def test_brands_for_a_shopper(shop: Served) -> None:
     assert found["groups"][0]["item_ids"] == ["i5", "i3", "i1"]
     wrong = shop.client.get("/v1/groups", params={"by": "brnd"})
     assert (wrong.status_code, wrong.json()["hint"]) == (422, "Did you mean 'brand'?")
+
+
+def test_what_if_is_told_over_http_where_it_is_asked_for(shop: Served, tmp_path: Path) -> None:
+    shop.items(*ITEMS)
+    rows = [
+        {"kind": "view", "user_id": f"u{u}", "item_id": f"i{i}", "event_id": f"{u}-{i}"}
+        for u in range(8)
+        for i in range(6)
+        if (u + i) % 3
+    ]
+    assert shop.post(*rows).json()["stored"] == len(rows)
+    settings = Settings.parse({"store": {"folder": tmp_path}})
+    train_store(shop.runtime.store, load_recipe("simple"), settings)
+    shop.runtime.recommender.reload()
+    asked = {"visitor_id": "v", "context_items": "i1", "k": 3, "placement": "similar"}
+    plain = shop.slate(**asked)
+    told = shop.slate(**asked, explain="counterfactual", lang="zh")
+    assert [i["item_id"] for i in told["items"]] == [i["item_id"] for i in plain["items"]]
+    assert all(item["counterfactual"] is None for item in plain["items"])
+    found = told["items"][0]["counterfactual"]
+    assert (found["without"], found["among"]) == ("i1", 100)
+    assert "i1" in found["why"]
+    assert "位" in found["why"]
+    answer = shop.client.get("/v1/recommendations", params={**asked, "explain": "why"})
+    assert answer.status_code == 422

@@ -23,6 +23,7 @@ VERBS: Final[dict[str, str]] = {
     "train": "Fit a pipeline and publish its artefact.",
     "evaluate": "Compare models on a split of the events.",
     "recommend": "Recommend to a shopper, or find what is like an item.",
+    "replay": "Make a past slate again, bit for bit.",
     "preview": "Show what rules would change and cost, before they go live.",
     "export": "Write slates of all users, or whom an item is for, to a file.",
     "plot": "Draw, such as a heat map of predicted scores.",

@@ -46,12 +46,15 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why an item is here: `share` is its part of the score, None where a model cannot say."""
+    """Why an item is here: `share` is its part of what speaks for it, `loss` what the score would
+    lose without it; None where nobody can say.
+    """
 
     kind: str
     item_id: str | None = None
     share: float | None = None
     event: str = ""
+    loss: float | None = None
 
 
 class SlateItem(msgspec.Struct, frozen=True):

@@ -67,6 +67,44 @@ class Written(NamedTuple):
     written: int
 
 
+class Answered(NamedTuple):
+    """One slate as it was answered.
+
+    Attributes
+    ----------
+    request_id
+        Names it.
+    time
+        When, UTC microseconds.
+    actor
+        For whom, as `schema.actors` makes it; None for nobody in particular.
+    record
+        What is needed to answer again; see `recommend.replaying`.
+    """
+
+    request_id: str
+    time: int
+    actor: str | None
+    record: bytes
+
+
+@runtime_checkable
+class Slates(Protocol):
+    """What was answered, for as long as it can be replayed."""
+
+    def put(self, answered: Sequence[Answered]) -> None:
+        """Keep slates, durably; one that is there stays."""
+
+    def get(self, request_id: str) -> Answered | None:
+        """Return a slate, None where there is none of that id."""
+
+    def prune(self, before: datetime) -> int:
+        """Forget what was answered before a moment; return how many slates that were.
+
+        What the catalogue was before then can no longer be asked either.
+        """
+
+
 @runtime_checkable
 class Documents(Protocol):
     """Small texts that people decide on (what the places of the shop do), each with its history."""
@@ -158,6 +196,15 @@ class Catalogue(Protocol):
     def items(self, item_ids: Sequence[str] | None = None) -> pa.Table:
         """Return rows of schema `ITEMS`, all or those asked for, ordered by id."""
 
+    def position(self) -> int:
+        """Return a number that grows with every change of an item."""
+
+    def items_at(self, position: int) -> pa.Table:
+        """Return the items as they were at a position, schema `ITEMS`, ordered by id.
+
+        As far back as `Slates.prune` has left it.
+        """
+
     def upsert_users(self, users: pa.Table) -> Receipt:
         """Insert or replace rows of schema `USERS`, durably."""
 
@@ -190,6 +237,7 @@ class Store(Protocol):
     catalogue: Catalogue
     quarantine: Quarantine
     documents: Documents
+    slates: Slates
 
     def alias(self, visitor_id: str, user_id: str) -> None:
         """Say, durably, that a visitor is this user: their events become the user's."""

@@ -57,9 +57,9 @@ def explain(
     """Return the weightiest reasons for each item of `answer`.
 
     A past item is left out of the history, all its events at once, and every model is asked again
-    (models that are sums over the history know the result): what the score loses, with everything
-    else as it was, is the reason's `loss`. So a loss is exact for each past item by itself, and
-    losses need not sum to the score: two past items may say the same thing.
+    (models that are sums over the history know the result): the part of the blend's score that is
+    gone, with everything else as it was, is the reason's `loss`. So a loss is exact for each past
+    item by itself, and losses need not sum to 1: two past items may say the same thing.
 
     Which past items are left out is told by the models' own split of their scores
     (`Model.contributions`), twice as many as are named; for a model without one, the last ones
@@ -77,14 +77,13 @@ def explain(
     """
     owners = list(dict.fromkeys(evidence.item_ids))
     told = _losses(models, answer, evidence, owners, max(TRIED, top))
-    boost = np.divide(answer.scores, told.score, where=told.score != 0, out=np.ones(len(told.loss)))
     for_it = told.crowd + told.rest + np.nansum(np.maximum(told.loss, 0), axis=1)
     total = np.maximum(for_it, told.score)
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
     for row, source in enumerate(answer.sources):
-        unit = total[row] or 1.0
-        found = _weightiest(told.loss[row], unit, boost[row], words, top)
+        unit, score = total[row] or 1.0, told.score[row] or 1.0
+        found = _weightiest(told.loss[row], unit, score, words, top)
         speaks = models[source].answers
         if speaks.warm_items:
             found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
@@ -92,19 +91,19 @@ def explain(
             kind = "trending" if source == LIVE_TRENDING else source
             kind = kind if kind in CROWD else otherwise
             crowd = float(told.crowd[row])
-            first = Reason(kind, None, crowd / unit, loss=crowd * float(boost[row]))
+            first = Reason(kind, None, crowd / unit, loss=crowd / score)
             found = [first, *found][:top]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons
 
 
 def _weightiest(
-    losses: Floats, unit: float, boost: float, words: list[tuple[str, str, str]], top: int
+    losses: Floats, unit: float, score: float, words: list[tuple[str, str, str]], top: int
 ) -> list[Reason]:
     best = np.argsort(-np.nan_to_num(losses, nan=-np.inf), kind="stable")[:top]
     told = ((float(losses[at]), *words[at]) for at in best if losses[at] > 0)
     return [
-        Reason(kind, owner, loss / unit, event, loss * boost) for loss, owner, kind, event in told
+        Reason(kind, owner, loss / unit, event, loss / score) for loss, owner, kind, event in told
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+from endcap.recommend.counterfactual import Counterfactual
 from endcap.recommend.slate import Reason
 
 Language = Literal["en", "zh"]
@@ -16,6 +17,11 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "popular": "Popular in the shop",
         "unexplained": "Chosen for you from what you did here",
         "catalogue": "From the catalogue",
+        "rule": "Placed here by the shop",
+        "fall": "Had you not {verb} {items}, it would fall from {rank} to {other}",
+        "rise": "Had you not {verb} {items}, it would rise from {rank} to {other}",
+        "stay": "Had you not {verb} {items}, it would stay at {rank} all the same",
+        "gone": "Had you not {verb} {items}, it would not be among the first {among}",
     },
     "zh": {
         "history": "因为你{verb} {items}",
@@ -25,6 +31,11 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "popular": "店内畅销",
         "unexplained": "根据你的浏览和购买为你挑选",
         "catalogue": "来自商品目录",
+        "rule": "由店铺安排在此",
+        "fall": "如果你没有{verb} {items}，它会从第 {rank} 位降到第 {other} 位",
+        "rise": "如果你没有{verb} {items}，它会从第 {rank} 位升到第 {other} 位",
+        "stay": "即使你没有{verb} {items}，它仍会在第 {rank} 位",
+        "gone": "如果你没有{verb} {items}，它不会出现在前 {among} 位",
     },
 }
 VERBS: Final[dict[str, dict[str, str]]] = {
@@ -87,6 +98,33 @@ def sentence(
     texts = SENTENCES[language]
     return texts.get(first.kind, texts["history"]).format(
         verb=verbs.get(first.event, verbs[""]), items=_and(titles, *JOIN[language])
+    )
+
+
+def what_if(
+    found: Counterfactual, facts: Mapping[str, dict[str, Any]], language: Language = "en"
+) -> str:
+    """Say where an item would stand without what speaks for it most.
+
+    Examples
+    --------
+    >>> told = Counterfactual("y", "x", "view", 3, 41, 100)
+    >>> what_if(told, {"x": {"title": "Red mug"}})
+    'Had you not looked at Red mug, it would fall from 3 to 41'
+    >>> what_if(told, {"x": {"title": "红杯"}}, "zh")
+    '如果你没有看过 红杯，它会从第 3 位降到第 41 位'
+    """
+    verbs = VERBS[language]
+    rank, other = found.rank, found.rank_without
+    kind = "gone"
+    if other is not None:
+        kind = "stay" if other == rank else ("fall" if other > rank else "rise")
+    return SENTENCES[language][kind].format(
+        verb=verbs.get(found.event, verbs[""]),
+        items=facts.get(found.without, {}).get("title", found.without),
+        rank=rank,
+        other=other,
+        among=found.among,
     )
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Self
 from endcap.events.opening import open_store
 from endcap.events.store import Store
 from endcap.recommend.artefacts import current
+from endcap.recommend.counterfactual import Counterfactual, counterfactuals
 from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
-from endcap.recommend.sentences import Language, sentence
+from endcap.recommend.replaying.replay import Replayed, Replayer
+from endcap.recommend.sentences import Language, sentence, what_if
 from endcap.recommend.slate import Request, Slate, SlateItem
 from endcap.recommend.state import IMPRESSION, History
 from endcap.recommend.store_state import StoreState
@@ -96,6 +98,26 @@ class Shop:
         """Say in a sentence why an item was chosen."""
         about = [reason.item_id for reason in item.reasons if reason.item_id]
         return sentence(item.reasons, self.state.facts(about), language)
+
+    def counterfactuals(
+        self, user_id: str | None = None, *, k: int = 10, **request: Any
+    ) -> tuple[Slate, dict[str, Counterfactual]]:
+        """Return a slate, and where its items would stand without what speaks for them most.
+
+        See `recommend.counterfactual`; `recommend.sentences.what_if` puts it into words.
+        """
+        asked = Request.parse({"user_id": user_id, "k": k, **request}, where="request")
+        recommender = self._fresh()
+        slate = recommender.recommend([asked], self.state)[0]
+        return slate, counterfactuals(recommender, asked, slate, self.state)
+
+    def what_if(self, found: Counterfactual, language: Language = "en") -> str:
+        """Say in a sentence where an item would stand without what speaks for it most."""
+        return what_if(found, self.state.facts([found.without]), language)
+
+    def replay(self, request_id: str) -> Replayed:
+        """Make a slate that a server answered again: see `Replayer.replay`."""
+        return Replayer(self.store, self.folder).replay(request_id)
 
     def lately(
         self, user_id: str | None = None, visitor_id: str | None = None, n: int = 10

@@ -82,8 +82,8 @@ class Reason:
         The kind of the past event (``"purchase"``, ``"view"``), the weightiest where the shopper
         met the item more than once; empty where there is none.
     loss
-        What the item's score would lose without it, everything else as it was, in the units of the
-        score; NaN where nobody says.
+        The part of the item's score that would be gone without it, everything else as it was; of
+        the blend's score, where a second stage orders. NaN where nobody says.
     """
 
     kind: str
@@ -138,3 +138,9 @@ class Slate:
     answered_as: str = ""
     rules: tuple[Effect, ...] = ()
     cost: float = nan
+
+    @property
+    def sources(self) -> list[str]:
+        """The past items that its reasons name."""
+        told = (reason.item_id for item in self.items for reason in item.reasons)
+        return list(dict.fromkeys(item_id for item_id in told if item_id is not None))

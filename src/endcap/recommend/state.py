@@ -1,7 +1,7 @@
 """What a recommender needs to know of the world at the moment of asking, in external ids."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import compress
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
@@ -20,7 +20,13 @@ CARTING: Final = ("cart", "uncart", PURCHASE)
 TAKEN_UP: Final = ("click", "cart", PURCHASE)
 EXPOSURE_DAYS: Final = 14.0
 """For how long what was shown counts as exposure."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Event = tuple[str, str, int, float, int]
+
+
+def moment_us(moment: datetime) -> int:
+    """Return a moment as UTC microseconds."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 class History(NamedTuple):

@@ -109,6 +109,8 @@ class ServeSettings(Strict):
     waiting_slates: int = pydantic.Field(default=64, ge=1)
     """Slates under way in a worker; whoever asks for one more is told to come back."""
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
+    replay_days: float = pydantic.Field(default=7.0, ge=0)
+    """For how long slates can be made again, bit for bit (``endcap replay``); 0 keeps none."""
     with_worker: bool = False
     """Whether ``endcap serve`` runs ``endcap worker`` beside it."""
     origins: tuple[str, ...] = ()

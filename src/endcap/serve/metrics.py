@@ -65,6 +65,11 @@ class Metrics:
             "Impressions not logged because their queue was full or the store failed.",
             registry=registry,
         )
+        self.slates_dropped = Counter(
+            "endcap_slates_dropped",
+            "Slates not kept for replay because their queue was full or the store failed.",
+            registry=registry,
+        )
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus, those of all workers together."""

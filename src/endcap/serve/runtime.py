@@ -13,10 +13,12 @@ from endcap.events.opening import open_store
 from endcap.events.store import Store
 from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
+from endcap.recommend.replaying.replay import Replayer
 from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
+from endcap.serve.answered import SlateWriter
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
@@ -87,6 +89,13 @@ class Runtime:
             on_dropped=self.metrics.impressions_dropped.inc,
             on_written=self.live.impressions_stored,
         )
+        self.answered = SlateWriter(
+            store,
+            settings.serve.replay_days,
+            clock=utc_now,
+            on_dropped=self.metrics.slates_dropped.inc,
+        )
+        self.replayer = Replayer(store, settings.store.folder)
         self._end = threading.Event()
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
         self._warming.start()
@@ -142,6 +151,7 @@ class Runtime:
         self._writers.shutdown()
         self.recommender.close()
         self.impressions.close()
+        self.answered.close()
         if self._ear:
             self._ear.close()
         self.live.close()

@@ -90,6 +90,7 @@ class LiveState:
     def reload(self) -> None:
         """Read catalogue and aliases again and forget histories: others may have written."""
         with self._goods:
+            self._position = self._store.catalogue.position()
             items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = facts_of(items)
@@ -99,6 +100,17 @@ class LiveState:
             self._histories.clear()
             self._shown.clear()
         self._touch()
+
+    @property
+    def position(self) -> int:
+        """The position of the catalogue that was followed; see `Catalogue.position`."""
+        return self._position
+
+    def people(self, actor: str) -> list[str]:
+        """Return whose events are an actor's history: a user, and visitors aliased to it."""
+        who = self.resolve(actor)
+        aliases = self._aliases
+        return [who, *(VISITOR_PREFIX + v for v, user in aliases.items() if user == who)]
 
     @property
     def version(self) -> int:
@@ -244,6 +256,7 @@ class LiveState:
     def items_changed(self, item_ids: Sequence[str]) -> None:
         """Read items again that somebody stored or deleted."""
         with self._goods:  # held while reading: who reads later applies later
+            self._position = self._store.catalogue.position()
             items = self._store.catalogue.items(item_ids)
             gone = set(item_ids) - set(items["item_id"].to_pylist())
             kept = {key: value for key, value in self._facts.items() if key not in gone}
@@ -258,6 +271,7 @@ class LiveState:
     def items_stored(self, items: pa.Table) -> None:
         """Follow rows of schema `ITEMS` that have just become durable."""
         with self._goods:
+            self._position = self._store.catalogue.position()
             self._facts = {**self._facts, **facts_of(items)}
             self._shelf.upsert(items)
             if self._columns is not None:
@@ -268,6 +282,7 @@ class LiveState:
         """Follow a deletion that has just become durable."""
         gone = set(item_ids)
         with self._goods:
+            self._position = self._store.catalogue.position()
             self._facts = {key: value for key, value in self._facts.items() if key not in gone}
             self._shelf.delete(item_ids)
             if self._columns is not None:
@@ -303,8 +318,7 @@ class LiveState:
 
     def _scan(self, who: str, kinds: Sequence[str]) -> list[tuple[str, str, int, float]]:
         rows: list[tuple[str, str, int, float]] = []
-        same = [VISITOR_PREFIX + v for v, user in self._aliases.items() if user == who]
-        for actor_id in (who, *same):
+        for actor_id in self.people(who):
             for batch in self._store.log.scan(kinds=kinds, actor=actor_id):
                 columns = [batch.column(name) for name in ("item_id", "kind", "time", "value")]
                 columns[2] = columns[2].cast(pa.int64())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from endcap.events.sql import rows
 from endcap.events.sql.backend import Database, Session
@@ -38,6 +39,30 @@ class SQLCatalogue:
     def items(self, item_ids: Sequence[str] | None = None) -> pa.Table:
         """See `Catalogue.items`."""
         return self._select("items", "item_id", ITEMS, item_ids)
+
+    def position(self) -> int:
+        """See `Catalogue.position`."""
+        with self._database.readers.lend() as session:
+            (last,) = session.execute("SELECT max(seq) FROM item_changes").fetchone()
+        return last or 0
+
+    def items_at(self, position: int) -> pa.Table:
+        """See `Catalogue.items_at`.
+
+        What changes between the two readings is undone as well, for changes are read later.
+        """
+        names = rows.names_sql(ITEMS.names)
+        now = self.items()
+        with self._database.readers.lend() as session:
+            undone = session.execute(
+                f"SELECT {names}, was FROM item_changes WHERE seq IN "
+                "(SELECT min(seq) FROM item_changes WHERE seq > ? GROUP BY item_id)",
+                (position,),
+            ).fetchall()
+        touched = pa.array([row[0] for row in undone], pa.string())
+        kept = now.filter(pc.invert(pc.is_in(now["item_id"], touched)))
+        was = rows.decode([row[:-1] for row in undone if row[-1]], ITEMS)
+        return pa.concat_tables([kept, pa.Table.from_batches([was])]).sort_by("item_id")
 
     def upsert_users(self, users: pa.Table) -> Receipt:
         """See `Catalogue.upsert_users`."""

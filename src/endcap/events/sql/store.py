@@ -12,6 +12,7 @@ from endcap.events.sql.committer import Committer, Writer
 from endcap.events.sql.documents import SQLDocuments
 from endcap.events.sql.log import SQLEventLog
 from endcap.events.sql.quarantine import SQLQuarantine
+from endcap.events.sql.slates import SQLSlates
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.errors import StoreError
 
@@ -57,6 +58,7 @@ class SQLStore:
         self.catalogue = SQLCatalogue(self._database)
         self.quarantine = SQLQuarantine(self._database)
         self.documents = SQLDocuments(self._database, clock)
+        self.slates = SQLSlates(self._database)
 
     def alias(self, visitor_id: str, user_id: str) -> None:
         """See `Store.alias`; the last word about a visitor wins."""

@@ -139,3 +139,26 @@ DOCUMENT_TABLE: Final = sa.Table(
     sa.Column("body", TEXT),
     sa.Column("written", WHOLE, nullable=False),
 )
+
+SLATE_TABLE: Final = sa.Table(
+    "slates",
+    METADATA,
+    sa.Column("request_id", TEXT, primary_key=True),
+    sa.Column("time", WHOLE, nullable=False),
+    sa.Column("actor", TEXT),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Index("slates_time", "time"),
+    sa.Index("slates_actor", "actor"),
+)
+
+CHANGE_TABLE: Final = sa.Table(
+    "item_changes",
+    METADATA,
+    sa.Column("seq", WHOLE, primary_key=True),
+    sa.Column("changed", WHOLE, nullable=False),
+    sa.Column("was", WHOLE, nullable=False),
+    *(sa.Column(column.name, column.type) for column in ITEM_TABLE.columns),
+    sa.Index("item_changes_changed", "changed"),
+    sqlite_autoincrement=True,
+)
+"""Filled by triggers: an item as it was before a change; `was` is 0 where it was not there."""

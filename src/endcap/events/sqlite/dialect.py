@@ -24,9 +24,8 @@ class SQLiteDialect:
         """See `Dialect.insert`."""
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({names_sql(columns)}) VALUES ({marks}) {tail}"
-        before = session.total_changes
-        session.executemany(sql, zip(*values, strict=True))
-        return session.total_changes - before
+        # `total_changes` would count what triggers write as well.
+        return session.executemany(sql, zip(*values, strict=True)).rowcount
 
     def among(self, key: str, ids: Sequence[str]) -> tuple[str, tuple[str]]:
         """See `Dialect.among`: SQLite limits how many parameters a statement may have."""

@@ -3,12 +3,13 @@
 import asyncio
 
 from endcap.recommend.recommender import Recommender
-from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slate import Request
+from endcap.serve.answered import Kept, answer
 from endcap.serve.http.problems import ApiError
 from endcap.serve.runtime import Runtime
 
 
-async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Slate:
+async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Kept:
     """Answer a request within `timeout_ms` (0: as the settings say), however.
 
     Slow is the store or a queue; the catalogue is in memory. What still waits in the queue at its
@@ -24,19 +25,22 @@ async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) ->
         detail = f"{runtime.slates} slates are under way already."
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
     milliseconds = timeout_ms or told.timeout_ms
-    recommend = runtime.recommender.recommend
     runtime.slates += 1
     try:
-        work = runtime.run(recommend, [request], runtime.live)
-        return (await asyncio.wait_for(work, milliseconds / 1000))[0]
+        work = runtime.run(_answer, runtime, request)
+        return await asyncio.wait_for(work, milliseconds / 1000)
     except TimeoutError:
         return _stopgap(runtime, request, milliseconds)
     finally:
         runtime.slates -= 1
 
 
-def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Slate:
+def _answer(runtime: Runtime, request: Request) -> Kept:
+    return answer(runtime.recommender.current, request, runtime.live)
+
+
+def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Kept:
     """Answer from memory alone: what may be shown, newest first, for nobody in particular."""
     nobody = request.model_copy(update={"user_id": None, "visitor_id": None})
     late = Recommender(trouble=f"not answered within {milliseconds} ms")
-    return late.recommend([nobody], runtime.live)[0]
+    return answer(late, nobody, runtime.live)

@@ -2,7 +2,15 @@
 
 from typing import Any, Final
 
-from endcap.serve.http import catalogue, events, health, people, placements, recommendations
+from endcap.serve.http import (
+    catalogue,
+    events,
+    health,
+    people,
+    placements,
+    recommendations,
+    slates,
+)
 from endcap.serve.http.operation import Operation
 from endcap.serve.http.shapes import (
     AliasIn,
@@ -27,6 +35,8 @@ from endcap.serve.http.shapes import (
     PlacementOut,
     Ready,
     ReceiptOut,
+    ReplayOut,
+    ReplayQuery,
     SimilarQuery,
     SlateOut,
     User,
@@ -104,6 +114,11 @@ OPERATIONS: Final = (
         "Categories, brands or other groups for a shopper.",
         recommendations.get_groups, "public", {200: GroupsOut}, query=GroupsQuery,
         errors=(503,),
+    ),
+    Operation(
+        "GET", "/v1/slates/{request_id}", "getSlate", "recommendations",
+        "A past slate, made again as it was.",
+        slates.get_slate, "secret", {200: ReplayOut}, query=ReplayQuery, errors=(404, 503),
     ),
     Operation(
         "PUT", "/v1/items", "putItems", "catalogue", "Insert or replace up to 1,000 items.",

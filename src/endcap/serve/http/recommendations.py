@@ -1,19 +1,24 @@
 """Slates over HTTP: always an answer, which says how good it is."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite, nan
+from typing import Any
 
+from endcap.recommend.counterfactual import Counterfactual, counterfactuals, rule_of
 from endcap.recommend.places.groups import Group, groups
 from endcap.recommend.recipe import SIMILAR
-from endcap.recommend.sentences import Language, sentence
+from endcap.recommend.sentences import SENTENCES, Language, sentence, what_if
 from endcap.recommend.slate import Reason, Request, Slate, SlateItem
 from endcap.recommend.slates.compose import Effect
+from endcap.serve.answered import Kept
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.in_time import answer_in_time
 from endcap.serve.http.problems import ApiError
 from endcap.serve.http.shapes import (
     Ask,
+    CounterfactualOut,
     GroupOut,
     GroupsOut,
     GroupsQuery,
@@ -24,7 +29,6 @@ from endcap.serve.http.shapes import (
     SlateOut,
 )
 from endcap.serve.impressions import Shown
-from endcap.serve.runtime import Runtime
 
 
 async def get_recommendations(call: Call) -> Answer:
@@ -41,7 +45,7 @@ async def get_similar(call: Call) -> Answer:
     """Answer what goes with an item; an unknown one gets a fallback."""
     query: SimilarQuery = call.query
     request = Request(placement=SIMILAR, context_items=(call.path("item_id"),), k=query.k)
-    return _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
+    return await _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
 
 
 async def get_groups(call: Call) -> Answer:
@@ -90,24 +94,33 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         seed=ask.seed,
         prices=ask.prices,
     )
-    return _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
+    return await _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
 
 
-def _show(call: Call, slate: Slate, ask: Ask | SimilarQuery) -> Answer:
+async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
     """Give the slate an id of its own, log it as shown, count it, and put it into words."""
     runtime = call.runtime
-    slate = replace(slate, request_id=secrets.token_hex(12))
+    stranger = _is_stranger(call, ask)
+    if stranger and ask.explain:
+        detail = "A public key may not ask what an account did."
+        raise ApiError(403, "key-too-weak", detail, hint="Ask with a secret key, from a server.")
+    slate = replace(kept.slate, request_id=secrets.token_hex(12))
+    told: dict[str, Counterfactual] = {}
+    if ask.explain:
+        told = await runtime.run(
+            counterfactuals, kept.recommender, kept.request, kept.slate, kept.witness
+        )
+    runtime.answered.put(kept._replace(slate=slate))
     runtime.metrics.served.labels(slate.served_by).inc()
     if slate.degraded:
         runtime.metrics.fallback.labels(slate.served_by).inc()
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
-    accepted = call.request.headers.get("accept-language", "")
-    language = _language(accepted) if ask.lang == "auto" else ask.lang
+    language, facts = language_of(call, ask.lang), runtime.live.facts(slate.sources)
     if getattr(call.request.state, "key_kind", "") == "public":
         slate = replace(slate, rules=(), cost=nan)  # margins and promotions are the shop's own
-    if _is_stranger(call, ask):
+    if stranger:
         slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
-    return Answer(200, _out(runtime, slate, language), {"cache-control": "no-store"})
+    return Answer(200, shown(slate, facts, language, told), {"cache-control": "no-store"})
 
 
 def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:
@@ -128,9 +141,24 @@ def _vague(reason: Reason) -> Reason:
     return Reason(reason.kind, share=reason.share)
 
 
-def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:
-    sources = {r.item_id for item in slate.items for r in item.reasons if r.item_id is not None}
-    facts = runtime.live.facts(list(sources))
+def shown(
+    slate: Slate,
+    facts: Mapping[str, dict[str, Any]],
+    language: Language,
+    told: Mapping[str, Counterfactual] | None = None,
+) -> SlateOut:
+    """Return a slate as it is sent, its reasons in words; `facts` are those of `slate.sources`."""
+    told = told or {}
+    whys = [
+        SENTENCES[language]["rule"]
+        if rule_of(slate, item)
+        else sentence(item.reasons, facts, language)
+        for item in slate.items
+    ]
+    what_ifs = [
+        _what_if(told[item.item_id], facts, language) if item.item_id in told else None
+        for item in slate.items
+    ]
     return SlateOut(
         slate.request_id,
         slate.placement,
@@ -139,7 +167,10 @@ def _out(runtime: Runtime, slate: Slate, language: Language) -> SlateOut:
         slate.generated_at,
         slate.degraded,
         slate.reason,
-        [_item(item, sentence(item.reasons, facts, language)) for item in slate.items],
+        [
+            _item(item, why, rule_of(slate, item), found)
+            for item, why, found in zip(slate.items, whys, what_ifs, strict=True)
+        ],
         slate.answered_as,
         [_rule(effect) for effect in slate.rules],
         _finite(slate.cost),
@@ -152,10 +183,28 @@ def _rule(effect: Effect) -> RuleOut:
     return RuleOut(effect.name, effect.met, effect.relaxed, moved, price)
 
 
-def _item(item: SlateItem, why: str) -> SlateItemOut:
-    reasons = [ReasonOut(r.kind, r.item_id, _finite(r.share), r.event) for r in item.reasons]
+def _what_if(
+    found: Counterfactual, facts: Mapping[str, dict[str, Any]], language: Language
+) -> CounterfactualOut:
+    why = what_if(found, facts, language)
+    return CounterfactualOut(found.without, found.event, found.rank_without, found.among, why)
+
+
+def _item(item: SlateItem, why: str, rule: str, found: CounterfactualOut | None) -> SlateItemOut:
+    reasons = [
+        ReasonOut(r.kind, r.item_id, _finite(r.share), r.event, _finite(r.loss))
+        for r in item.reasons
+    ]
     return SlateItemOut(
-        item.item_id, item.rank, _finite(item.score), item.source, why, reasons, item.properties
+        item.item_id,
+        item.rank,
+        _finite(item.score),
+        item.source,
+        why,
+        reasons,
+        item.properties,
+        rule,
+        found,
     )
 
 
@@ -163,6 +212,8 @@ def _finite(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-def _language(accept: str) -> Language:
-    """Return Chinese where the first language that a browser names is Chinese, else English."""
-    return "zh" if accept.strip().lower().startswith("zh") else "en"
+def language_of(call: Call, asked: str) -> Language:
+    """Return the language that was asked for; else the first one that the browser names."""
+    accepted = call.request.headers.get("accept-language", "")
+    named = accepted.strip().lower() if asked == "auto" else asked
+    return "zh" if named.startswith("zh") else "en"

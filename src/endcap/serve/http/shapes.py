@@ -245,6 +245,12 @@ class EditQuery(Struct, forbid_unknown_fields=True):
     version: Annotated[Count | None, Meta(description="Only upon this version, else 409.")] = None
 
 
+Explain = Annotated[
+    Literal["", "counterfactual"],
+    Meta(description="counterfactual: where each of the first 20 would stand without its reason."),
+]
+
+
 class SimilarQuery(Struct, forbid_unknown_fields=True):
     """How many similar items, and for whom they are logged as shown."""
 
@@ -253,6 +259,7 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     visitor_id: Id | None = None
     timeout_ms: Timeout = 0
     lang: Language = "auto"
+    explain: Explain = ""
 
 
 class Ask(Struct, forbid_unknown_fields=True):
@@ -276,6 +283,7 @@ class Ask(Struct, forbid_unknown_fields=True):
     ] = False
     timeout_ms: Timeout = 0
     lang: Language = "auto"
+    explain: Explain = ""
 
 
 class AskQuery(Ask):
@@ -319,16 +327,35 @@ class GroupsOut(Struct):
 
 
 class ReasonOut(Struct):
-    """Why an item is here: `share` is its part of the score, null where a model cannot say."""
+    """Why an item is here: `share` is its part of what speaks for it, `loss` what the score would
+    lose without it (0.62: it would be 62 % lower); null where nobody can say.
+    """
 
     kind: str
     item_id: str | None
     share: float | None
     event: str
+    loss: float | None
+
+
+class CounterfactualOut(Struct):
+    """Where an item would stand had the shopper not met `without`.
+
+    `rank_without` is null where it is not among the first `among`; `why` says it in words.
+    """
+
+    without: str
+    event: str
+    rank_without: int | None
+    among: int
+    why: str
 
 
 class SlateItemOut(Struct):
-    """One item on the shelf; `why` says its reasons in words."""
+    """One item on the shelf; `why` says its reasons in words.
+
+    `source` is the model that says most, `rule` the rule that put it in its place, where one did.
+    """
 
     item_id: str
     rank: int
@@ -337,6 +364,8 @@ class SlateItemOut(Struct):
     why: str
     reasons: list[ReasonOut]
     properties: dict[str, Any]
+    rule: str = ""
+    counterfactual: CounterfactualOut | None = None
 
 
 class RuleOut(Struct):
@@ -371,6 +400,27 @@ class SlateOut(Struct):
     cost: Annotated[
         float | None, Meta(description="Share of relevance that all rules cost together.")
     ] = None
+
+
+class ReplayQuery(Struct, forbid_unknown_fields=True):
+    """In which language reasons are said."""
+
+    lang: Language = "auto"
+
+
+class ReplayOut(Struct):
+    """A past slate, made again with that moment's models, placements and state of the world.
+
+    `identical` says whether it is the same in every bit; where not, `gone` says why, and `slate` is
+    null where it could not be made at all. `answered` holds the items that were answered then.
+    """
+
+    request_id: str
+    identical: bool
+    gone: list[str]
+    request: dict[str, Any]
+    answered: list[str]
+    slate: SlateOut | None
 
 
 class Live(Struct):

@@ -12,7 +12,15 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from endcap.events.store import Catalogue, EventLog, Quarantine, Receipt, Remembered, Store
+from endcap.events.store import (
+    Answered,
+    Catalogue,
+    EventLog,
+    Quarantine,
+    Receipt,
+    Remembered,
+    Store,
+)
 from endcap.schema.errors import ConflictError, DataError, EndcapError, StoreError
 from endcap.schema.tables import EVENTS
 from endcap.testing.contracts import sample_rows as rows
@@ -296,7 +304,53 @@ class DocumentsContract:
             assert store.log.append(rows.numbered(1, 2)).stored == 1
 
 
-class StoreContract(LogContract, CatalogueContract, QuarantineContract, DocumentsContract):
+class SlatesContract:
+    """What holds for slates as they were answered, and for the catalogue as it was."""
+
+    def test_the_catalogue_is_found_as_it_was(self, opener: Opener) -> None:
+        """Every change can be undone: new items, other values, the same again, deletions."""
+        items = rows.items(rows.full_item("a"), rows.full_item("b"), {"item_id": "c"})
+        ids = items["item_id"].to_pylist()
+        with closing(opener()) as store:
+            met = [(store.catalogue.position(), store.catalogue.items())]
+
+            def note() -> None:
+                met.append((store.catalogue.position(), store.catalogue.items()))
+
+            assert store.catalogue.upsert_items(items).stored == len(ids)
+            note()
+            assert store.catalogue.upsert_items(items).duplicate == len(ids)
+            assert store.catalogue.position() == met[-1][0]
+            titled = items.slice(0, 1).set_column(
+                items.column_names.index("title"), "title", pa.array(["Another"])
+            )
+            assert store.catalogue.upsert_items(titled).stored == 1
+            note()
+            assert store.catalogue.delete_items(ids[:2]) == 2
+            note()
+            store.catalogue.upsert_items(items)
+            note()
+            assert [p for p, _ in met] == sorted({p for p, _ in met})
+            for position, was in met:
+                assert store.catalogue.items_at(position).equals(was)
+
+    def test_a_slate_is_kept_until_it_is_pruned(self, opener: Opener) -> None:
+        """The first word about a slate stays; what is older than asked for goes."""
+        old, new = (Answered(name, at, "u", b"\x00bits") for name, at in (("a", 5), ("b", 5000)))
+        with closing(opener()) as store:
+            store.slates.put([old, new._replace(actor=None)])
+            store.slates.put([old._replace(record=b"other")])
+        with closing(opener()) as store:
+            assert store.slates.get("a") == old
+            assert store.slates.get("nobody") is None
+            assert store.slates.prune(datetime.fromtimestamp(0.001, UTC)) == 1
+            assert store.slates.get("a") is None
+            assert store.slates.get("b") == new._replace(actor=None)
+
+
+class StoreContract(
+    LogContract, CatalogueContract, QuarantineContract, DocumentsContract, SlatesContract
+):
     """What holds for a whole store."""
 
     def test_it_is_a_store(self, opener: Opener) -> None:

@@ -1,0 +1,165 @@
+"""What is kept of an answer, as compact bytes."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from endcap.recommend.replaying.witness import Heard, Witness
+from endcap.recommend.slate import Request, Slate
+from endcap.recommend.state import History
+from endcap.schema.errors import DataError
+from endcap.schema.version import __version__
+
+
+class Past(msgspec.Struct, array_like=True):
+    """A history by its position in the log: whose events, how many, and their hash."""
+
+    people: list[str]
+    events: int
+    digest: bytes
+
+
+class Counts(msgspec.Struct, array_like=True):
+    """Numbers by item; the numbers are float64, little endian."""
+
+    item_ids: list[str]
+    numbers: bytes
+
+    @classmethod
+    def of(cls, told: Mapping[str, float]) -> "Counts":
+        """Build from item id -> number."""
+        return cls(list(told), np.fromiter(told.values(), "<f8", len(told)).tobytes())
+
+    def read(self) -> dict[str, float]:
+        """Return item id -> number."""
+        numbers = np.frombuffer(self.numbers, "<f8").tolist()
+        return dict(zip(self.item_ids, numbers, strict=True))
+
+
+class Live(msgspec.Struct, array_like=True):
+    """What the live counts answered."""
+
+    size: int
+    after: dict[str, Counts]
+    risen: Counts | None
+
+
+class Record(msgspec.Struct):
+    """All that an answer depended on, and what it was.
+
+    Attributes
+    ----------
+    request
+        As JSON.
+    now
+        The moment of asking, UTC microseconds.
+    artefact, trouble
+        Of the recommender.
+    places
+        Fingerprint of what the placements did (`places_of`).
+    position
+        Of the catalogue.
+    histories, shown, exposure, live
+        What was asked of the state; None where nothing was.
+    version
+        Of Endcap.
+    answered
+        Item ids in order.
+    digest
+        Of the whole slate (`digest`).
+    """
+
+    request: str
+    now: int
+    artefact: str
+    trouble: str
+    places: str
+    position: int
+    histories: dict[str, Past]
+    shown: dict[str, dict[str, int]]
+    exposure: dict[str, int]
+    live: Live | None
+    version: str
+    answered: list[str]
+    digest: bytes
+
+    @classmethod
+    def of(  # noqa: PLR0917
+        cls, request: Request, slate: Slate, witness: Witness, now: int, trouble: str, places: str
+    ) -> "Record":
+        """Put together what a witness saw and what was answered."""
+        past = {
+            who: Past(people, len(history.item_ids), fingerprint(history))
+            for who, (people, history) in witness.histories.items()
+        }
+        return cls(
+            request.model_dump_json(exclude_defaults=True),
+            now,
+            slate.artefact,
+            trouble,
+            places,
+            witness.position,
+            past,
+            {who: dict(shown) for who, shown in witness.shown.items()},
+            witness.counted.told,
+            None if witness.heard is None else _live(witness.heard),
+            __version__,
+            [item.item_id for item in slate.items],
+            digest(slate),
+        )
+
+    def pack(self) -> bytes:
+        """Return the record as bytes."""
+        return zlib.compress(msgspec.msgpack.encode(self), 1)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Record":
+        """Read what `pack` made.
+
+        Raises
+        ------
+        DataError
+            When it is damaged, or of another version.
+        """
+        try:
+            return msgspec.msgpack.decode(zlib.decompress(packed), type=cls)
+        except (zlib.error, msgspec.DecodeError) as error:
+            raise DataError(f"The record of a slate cannot be read: {error}.") from error
+
+
+def _live(heard: Heard) -> Live:
+    after = {item_id: Counts.of(told) for item_id, told in heard.after.items()}
+    return Live(heard.size, after, None if heard.risen is None else Counts.of(dict(heard.risen)))
+
+
+def fingerprint(history: History) -> bytes:
+    """Return a hash of every event of a history, in order."""
+    told = blake2b(digest_size=16)
+    told.update("\x00".join([*history.item_ids, *history.kinds]).encode())
+    for column in (history.times, history.values, history.quantities):
+        told.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
+    return told.digest()
+
+
+def digest(slate: Slate) -> bytes:
+    """Return a hash of everything in a slate but its name: one bit off, another hash."""
+    told = {f.name: getattr(slate, f.name) for f in fields(slate) if f.name != "request_id"}
+    return blake2b(msgspec.json.encode(_plain(told)), digest_size=16).digest()
+
+
+def _plain(value: Any) -> Any:
+    """NaN stands apart from null, and numbers are written so that they can be read back."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return [_plain(getattr(value, f.name)) for f in fields(value)]
+    return value

@@ -1,0 +1,152 @@
+"""A state that remembers what a recommender asked of it: enough to ask the same again."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from endcap.models.live import LiveCounts
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.filters.columns import Columns
+from endcap.recommend.state import History, State
+
+
+class Placed(State, Protocol):
+    """A state that knows where in the store's past it is."""
+
+    @property
+    def position(self) -> int:
+        """The position of the catalogue that it has followed (`Catalogue.position`)."""
+
+    def people(self, actor: str) -> list[str]:
+        """Return the actors whose events make up a history: a user, and visitors aliased to it."""
+
+
+class Witness:
+    """A `State` over another, for one request.
+
+    What is small or gone in a moment (counts, who was shown what) is kept as it was answered; what
+    the store keeps anyway (histories, the catalogue) is kept by its position and looked up again.
+    It answers the same however often it is asked, whatever happens beside it.
+
+    Attributes
+    ----------
+    histories
+        Who -> (the actors whose events these are, the history).
+    shown
+        Who -> item id -> how often they were shown it.
+    counted, heard
+        Item id -> what was answered of exposure; what was answered of the live counts.
+    position
+        Of the catalogue.
+    """
+
+    def __init__(self, state: Placed) -> None:
+        self._state = state
+        self.now = state.now
+        self.version = state.version
+        self.position = state.position
+        self.histories: dict[str, tuple[list[str], History]] = {}
+        self.shown: dict[str, Mapping[str, int]] = {}
+        self.counted = Counted(state.exposure)
+        live = state.live
+        self.heard = None if live is None else Heard(live)
+
+    @property
+    def columns(self) -> Columns:
+        """See `State.columns`."""
+        return self._state.columns
+
+    @property
+    def live(self) -> LiveCounts | None:
+        """See `State.live`."""
+        return self.heard
+
+    @property
+    def exposure(self) -> Mapping[str, int]:
+        """See `State.exposure`."""
+        return self.counted
+
+    def history(self, actor: str) -> History:
+        """See `State.history`."""
+        if actor not in self.histories:
+            self.histories[actor] = self._state.people(actor), self._state.history(actor)
+        return self.histories[actor][1]
+
+    def shown_to(self, actor: str) -> Mapping[str, int]:
+        """See `State.shown_to`."""
+        if actor not in self.shown:
+            self.shown[actor] = dict(self._state.shown_to(actor))
+        return self.shown[actor]
+
+    def available_rows(self, words: Vocabulary, now: int) -> "npt.NDArray[Any]":
+        """See `State.available_rows`."""
+        return self._state.available_rows(words, now)
+
+    def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
+        """See `State.on_shelf`."""
+        return self._state.on_shelf(item_ids, now)
+
+    def available_ids(self, now: int) -> Sequence[str]:
+        """See `State.available_ids`."""
+        return self._state.available_ids(now)
+
+    def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        """See `State.facts`."""
+        return self._state.facts(item_ids)
+
+    def at(self, now: datetime) -> "Witness":
+        """Return itself with another clock."""
+        self.now = now
+        return self
+
+
+class Heard(LiveCounts):
+    """Live counts that keep what they answered."""
+
+    def __init__(self, counts: LiveCounts) -> None:
+        self.spec = counts.spec
+        self._counts = counts
+        self.size = len(counts)
+        self.after: dict[str, dict[str, float]] = {}
+        self.risen: list[tuple[str, float]] | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
+        """See `LiveCounts.followers`."""
+        if item_id not in self.after:
+            self.after[item_id] = self._counts.followers(item_id)
+        return only(self.after[item_id], among)
+
+    def trending(self) -> list[tuple[str, float]]:
+        """See `LiveCounts.trending`."""
+        if self.risen is None:
+            self.risen = self._counts.trending()
+        return self.risen
+
+
+class Counted(Mapping[str, int]):
+    """Counts by item that keep what they answered."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+        self.told: dict[str, int] = {}
+
+    def __getitem__(self, item_id: str) -> int:
+        if item_id not in self.told:
+            self.told[item_id] = self._counts.get(item_id, 0)
+        return self.told[item_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+
+def only(told: dict[str, float], among: Iterable[str] | None) -> dict[str, float]:
+    """Return what was told of some items, or of all."""
+    return told if among is None else {i: told[i] for i in among if i in told}

@@ -1,0 +1,140 @@
+"""What was answered is kept for replay, without ever delaying or failing an answer."""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import structlog
+
+from endcap.events.store import Answered, Store
+from endcap.recommend.recipe import Placement
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.replaying.records import Record
+from endcap.recommend.replaying.replay import PREFIX, places_of
+from endcap.recommend.replaying.witness import Placed, Witness
+from endcap.recommend.slate import Request, Slate
+from endcap.recommend.state import moment_us
+from endcap.schema.actors import actor
+from endcap.schema.errors import StoreError
+
+MOST_AT_ONCE: Final = 200
+PRUNE_SECONDS: Final = 3600.0
+log = structlog.get_logger(__name__)
+
+
+class Kept(NamedTuple):
+    """A slate, and all that it depended on."""
+
+    request: Request
+    slate: Slate
+    witness: Witness
+    recommender: Recommender
+
+
+def answer(recommender: Recommender, request: Request, state: Placed) -> Kept:
+    """Answer a request before a witness."""
+    witness = Witness(state)
+    slate = recommender.recommend([request], witness)[0]
+    return Kept(request, slate, witness, recommender)
+
+
+class SlateWriter:
+    """A bounded queue and one thread that empties it into the store.
+
+    Parameters
+    ----------
+    days
+        For how long slates can be replayed; 0 keeps none.
+    clock
+        UTC.
+    on_dropped
+        Told how many slates were not kept, because the queue was full or the store refused.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        days: float,
+        *,
+        clock: Callable[[], datetime],
+        on_dropped: Callable[[int], object],
+        room: int = 2_000,
+    ) -> None:
+        self._store = store
+        self._days = days
+        self._clock = clock
+        self._on_dropped = on_dropped
+        self._places: tuple[Mapping[str, Placement] | None, str] = (None, "")
+        self._pruned = clock()
+        self._queue: queue.Queue[Kept | None] = queue.Queue(room)
+        self._thread = threading.Thread(target=self._run, name="answered", daemon=True)
+        self._thread.start()
+
+    def put(self, kept: Kept) -> None:
+        """Queue a slate; returns at once, and drops it when there is no room."""
+        if self._days:
+            try:
+                self._queue.put_nowait(kept)
+            except queue.Full:
+                self._on_dropped(1)
+
+    def flush(self) -> None:
+        """Wait until everything queued so far has been kept or dropped."""
+        self._queue.join()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Keep what is queued, within `timeout` seconds, and end the thread."""
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            log.warning("slates left behind", slates=self._queue.qsize())
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._queue.get()]
+            while len(batch) < MOST_AT_ONCE and not self._queue.empty():
+                batch.append(self._queue.get_nowait())  # nobody else takes from it
+            ended = None in batch
+            self._write([kept for kept in batch if kept])
+            for _ in batch:
+                self._queue.task_done()
+
+    def _write(self, batch: list[Kept]) -> None:
+        if not batch:
+            return
+        try:
+            self._store.slates.put([self._row(kept) for kept in batch])
+            self._prune()
+        except StoreError as error:
+            self._on_dropped(len(batch))
+            log.warning("slates not kept", count=len(batch), reason=error.code)
+        except Exception:  # what cannot be written down must not end the thread
+            self._on_dropped(len(batch))
+            log.exception("slates not kept", count=len(batch))
+
+    def _row(self, kept: Kept) -> Answered:
+        request, slate = kept.request, kept.slate
+        now = moment_us(slate.generated_at)
+        places = self._fingerprint(kept.recommender.placements)
+        record = Record.of(request, slate, kept.witness, now, kept.recommender.trouble, places)
+        who = actor(request.user_id, request.visitor_id)
+        return Answered(slate.request_id, now, who, record.pack())
+
+    def _fingerprint(self, placements: Mapping[str, Placement]) -> str:
+        """Return the name of what placements do, which is kept once."""
+        if self._places[0] is not placements:
+            fingerprint, body = places_of(placements)
+            if not self._store.documents.history(PREFIX + fingerprint):
+                self._store.documents.write(PREFIX + fingerprint, body)
+            self._places = placements, fingerprint
+        return self._places[1]
+
+    def _prune(self) -> None:
+        now = self._clock()
+        if (now - self._pruned).total_seconds() > PRUNE_SECONDS:
+            self._pruned = now
+            self._store.slates.prune(now - timedelta(days=self._days))

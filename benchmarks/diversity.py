@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from scipy import sparse
 
@@ -25,6 +26,7 @@ from endcap.evaluate.beyond import coverage, diversity, membership
 from endcap.evaluate.choosing import choose
 from endcap.evaluate.comparing import fit
 from endcap.evaluate.exam import Exam
+from endcap.evaluate.intervals import bootstrap
 from endcap.evaluate.meter import Meter
 from endcap.evaluate.metrics import hits, ndcg
 from endcap.evaluate.plots import PALETTE, STYLE
@@ -33,18 +35,19 @@ from endcap.evaluate.tuning import Trial
 from endcap.models.candidates import Candidates
 from endcap.prepare.split import Fixed, Split, Temporal, last_labels
 from endcap.recommend.slates.compose import compose
-from endcap.recommend.slates.problem import MODES, Problem
+from endcap.recommend.slates.problem import Problem
 
 K, DEPTH = 10, 100
 KNOB = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
-SHARPNESS = (1.0, 2.0)
-REACH = (0.01, 0.02, 0.04, 0.08, 0.15)
-TRIED = (0.05, 0.1, 0.2, 0.3, 0.5)
+SHARPNESS = (0.5, 1.0, 2.0)
+REACH = (0.02, 0.04, 0.08, 0.12, 0.2, 0.3)
+TRIED = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+METHODS = ("pairs", "mmr")
 LOSSES = (0.012, 0.036)
 COVERAGE_LOSS = 0.02
 CAUTION = 0.75
 """Share of an allowed loss that is used up on validation: the test is another draw."""
-VALID_USERS, MODELS, BUDGET = 800, "ease", "45s"
+VALID_USERS, MODELS, BUDGET = 2_000, "ease,transitions", "120s"
 
 
 class Knobs(NamedTuple):
@@ -62,6 +65,12 @@ class Figures(NamedTuple):
     ndcg: float
     ild: float
     coverage: float
+    each: npt.NDArray[np.float64]
+    """float64 (n,): NDCG of each user."""
+
+    def plain(self) -> dict[str, float]:
+        """Return the means."""
+        return {"ndcg": self.ndcg, "ild": self.ild, "coverage": self.coverage}
 
 
 class Ground(NamedTuple):
@@ -88,7 +97,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         chosen = _chosen(tried)
         base, figures = mark(test, Knobs()), {}
         for name, knobs in chosen.items():
-            figures[name] = _against(base, mark(test, knobs), knobs)
+            figures[name] = _against(base, mark(test, knobs), args.seed)
             report.say(f"{name}: {figures[name]}")
         best = chosen["ild at 1.2 %"]
         curve = [(d, mark(test, best._replace(diversity=d))) for d in KNOB]
@@ -104,12 +113,12 @@ def main(argv: list[str]) -> dict[str, Any]:
             "ILD: mean 1 - cosine of TF-IDF vectors over pairs"
         ),
         figures={f"{name}: {key}": v for name, row in figures.items() for key, v in row.items()},
-        models={"plain": base._asdict(), **{f"knob {d:g}": row._asdict() for d, row in curve}},
+        models={"plain": base.plain(), **{f"knob {d:g}": row.plain() for d, row in curve}},
         seed=args.seed,
         fingerprint=source.data.fingerprint,
         data=source.name,
         chosen={name: knobs._asdict() for name, knobs in chosen.items()},
-        tried=[(*knobs, *row) for knobs, row in tried.items()],
+        tried=[(*knobs, *row.plain().values()) for knobs, row in tried.items()],
     )
 
 
@@ -130,7 +139,8 @@ def mark(ground: Ground, knobs: Knobs) -> Figures:
     shown = membership(out, vectors.shape[0])
     spread = diversity(shown, vectors)
     reached = coverage(np.asarray(shown.sum(axis=0)))
-    return Figures(float(found[exam.warm].mean()), float(np.nanmean(spread)), float(reached))
+    each = np.asarray(found[exam.warm], np.float64)
+    return Figures(float(each.mean()), float(np.nanmean(spread)), float(reached), each)
 
 
 def problem_of(
@@ -204,7 +214,7 @@ def _split(source: Folder) -> Split:
 
 def _tried(valid: Ground) -> dict[Knobs, Figures]:
     asked = [Knobs()]
-    asked += [Knobs(d, m, s) for m in MODES for s in SHARPNESS for d in TRIED]
+    asked += [Knobs(d, m, s) for m in METHODS for s in SHARPNESS for d in TRIED]
     asked += [Knobs(0.0, "pairs", s, r) for s in SHARPNESS for r in REACH]
     out = {}
     for knobs in asked:
@@ -227,9 +237,13 @@ def _chosen(tried: dict[Knobs, Figures]) -> dict[str, Knobs]:
     return {**out, f"coverage at {100 * COVERAGE_LOSS:g} %": wide}
 
 
-def _against(base: Figures, row: Figures, knobs: Knobs) -> dict[str, Any]:
+def _against(base: Figures, row: Figures, seed: int) -> dict[str, Any]:
+    drawn = bootstrap(np.stack((base.each, row.each), axis=1), seed=seed)
+    low, high = np.percentile(100 * (1 - drawn[:, 1] / drawn[:, 0]), (2.5, 97.5))
     return {
         "loss_%": round(100 * (1 - row.ndcg / base.ndcg), 2),
+        "loss_low_%": round(float(low), 2),
+        "loss_high_%": round(float(high), 2),
         "ild_%": round(100 * (row.ild / base.ild - 1), 2),
         "coverage_%": round(100 * (row.coverage / base.coverage - 1), 2),
     }

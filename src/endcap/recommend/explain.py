@@ -15,8 +15,8 @@ from endcap.recommend.evidence import Evidence
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
-TRIED: Final = 2 * TOP
-"""Past items left out for each item: those that seem to weigh most, and some to be sure."""
+TRIED: Final = TOP + 1
+"""Past items left out for each item: those that seem to weigh most, and one to be sure."""
 NEWEST: Final = 10
 """Past items left out where a model does not split its scores: the last ones."""
 CROWD: Final = ("trending", "popular", LIVE_TRENDING)
@@ -62,7 +62,7 @@ def explain(
     item by itself, and losses need not sum to 1: two past items may say the same thing.
 
     Which past items are left out is told by the models' own split of their scores
-    (`Model.contributions`), twice as many as are named; for a model without one, the last ones
+    (`Model.contributions`), one more than are named; for a model without one, the last ones
     are. The share of a past item is its loss over all that speaks for the item: the losses of all
     past items (by the split, where they were not left out) and the part of models that ask for no
     history, or the score where that is more.

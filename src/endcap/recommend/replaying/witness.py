@@ -71,7 +71,9 @@ class Witness:
     def history(self, actor: str) -> History:
         """See `State.history`."""
         if actor not in self.histories:
-            self.histories[actor] = self._state.people(actor), self._state.history(actor)
+            history = self._state.history(actor)  # first: a replica catches up here
+            self.position = self._state.position
+            self.histories[actor] = self._state.people(actor), history
         return self.histories[actor][1]
 
     def shown_to(self, actor: str) -> Mapping[str, int]:

@@ -1,113 +1,313 @@
-"""Events over a real broker: acknowledged once on disk, stored once, or told why not."""
+"""Events over real brokers: at least once from each, once in the log, or told why not."""
 
 import asyncio
 import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import nats
 import pytest
+from brokers import RETRY_SECONDS, Broker, Nats, Rabbit, Redis
 
 from endcap.events.opening import open_store
-from endcap.schema.errors import ConfigError
-from endcap.schema.settings import StoreSettings
-from endcap.serve.streams.brokers import open_source
-from endcap.testing.servers import NatsServer, until
-from real_servers import needs_nats
+from endcap.events.store import Receipt, Store
+from endcap.schema.errors import ConfigError, DataError, StoreError
+from endcap.schema.settings import EventSettings, StoreSettings
+from endcap.serve.streams.opening import open_source
+from endcap.serve.streams.publishing import Publisher, place_of
+from endcap.serve.streams.sinks import open_sink
+from endcap.serve.streams.worker import MOST_TRIES, StreamWorker
+from endcap.testing.contracts.sample_rows import event, events
+from endcap.testing.servers import RabbitServer, until
+from real_servers import needs_nats, needs_rabbit, needs_redis
 
-pytestmark = [pytest.mark.slow, needs_nats]
+pytestmark = pytest.mark.slow
 COUNT = 3000
+NOW = datetime.now(UTC)
 BROKEN = [b"no json", b"[]", b'{"kind": "view"}', b"\xff\xfe", b'{"event_id": "x", "kind": 3}']
 
 
-def messages() -> list[bytes]:
-    """Return events, each twentieth twice, and what is none among them."""
-    good = [
+def good(count: int, prefix: str = "e") -> list[bytes]:
+    return [
         json.dumps(
-            {"event_id": f"e{n}", "kind": "view", "user_id": f"u{n % 9}", "item_id": f"i{n % 7}"}
+            {
+                "event_id": f"{prefix}{n}",
+                "kind": "view",
+                "user_id": f"u{n % 9}",
+                "item_id": f"i{n % 7}",
+            }
         ).encode()
-        for n in range(COUNT)
+        for n in range(count)
     ]
-    return [*good[:1000], *BROKEN, *good[1000:], *good[::20]]
 
 
-class Nats:
-    """A broker with a stream full of messages."""
-
-    def __init__(self, folder: Path) -> None:
-        self.server = NatsServer(folder)
-        self.url = self.server.url
-        asyncio.run(self._fill())
-
-    async def _fill(self) -> None:
-        client = await nats.connect(self.url)
-        stream = client.jetstream()
-        await stream.add_stream(name="events", subjects=["events", "events.dead"])
-        for body in messages():
-            await client.publish("events", body)
-        await client.flush()
-        await client.close()
-
-    def dead(self) -> list[dict[str, str]]:
-        async def read() -> list[dict[str, str]]:
-            client = await nats.connect(self.url)
-            letters = await client.jetstream().pull_subscribe("events.dead", stream="events")
-            found = await letters.fetch(len(BROKEN), timeout=5)
-            await client.close()
-            return [json.loads(message.data) for message in found]
-
-        return asyncio.run(read())
-
-    def dead_payloads(self) -> int:
-        return len({letter["payload"] for letter in self.dead()})
+@pytest.fixture(scope="module")
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    server = RabbitServer(tmp_path_factory.mktemp("rabbit"))
+    yield server
+    server.stop()
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Nats]:
+@pytest.fixture(
+    params=[
+        pytest.param("nats", marks=needs_nats),
+        pytest.param("redis", marks=needs_redis),
+        pytest.param("rabbit", marks=needs_rabbit),
+    ]
+)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     (tmp_path / "broker").mkdir()
-    running = Nats(tmp_path / "broker")
+    running: Broker
+    if request.param == "rabbit":
+        running = Rabbit(request.getfixturevalue("rabbit_server"))
+    else:
+        running = {"nats": Nats, "redis": Redis}[request.param](tmp_path / "broker")
     yield running
-    running.server.stop()
+    running.stop()
+
+
+def lag(worker: StreamWorker) -> float | None:
+    """Return what the worker itself says, which knows what it holds."""
+    return worker.registry.get_sample_value("endcap_stream_lag")
 
 
 def worker(url: str, folder: Path) -> "subprocess.Popen[str]":
     command = [str(Path(sys.prefix) / "bin" / "endcap"), "stream", url, "--folder", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    more = ["--retry-seconds", str(RETRY_SECONDS), "--group", "g"]
+    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True)
 
 
-def count(folder: Path) -> int:
-    store = open_store(StoreSettings(folder=folder))
-    try:
-        return store.log.count()
-    finally:
-        store.close()
+def stored(folder: Path) -> list[str]:
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        return [i for batch in store.log.scan() for i in batch["event_id"].to_pylist()]
 
 
-def test_a_killed_worker_loses_and_doubles_nothing(broker: Nats, tmp_path: Path) -> None:
+class Inside:
+    """A worker in a thread of this process, on a store that a test may have weakened."""
+
+    def __init__(self, broker: Broker, store: Any) -> None:
+        self.worker = StreamWorker(store, broker.source(), EventSettings(), name="test")
+        self._thread = threading.Thread(target=asyncio.run, args=(self._run(),))
+        self._ready = threading.Event()
+
+    async def _run(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self.worker.run(self._end)
+
+    def __enter__(self) -> StreamWorker:
+        self._thread.start()
+        self._ready.wait()
+        return self.worker
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+class Log:
+    """An event log in front of another."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+class Poisoned(Log):
+    """Goes down, as by a bug, over one event."""
+
+    tries = 0
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        if "poison" in events["event_id"].to_pylist():
+            self.tries += events.num_rows == 1
+            raise DataError("This one brings me down.")
+        future: Future[Receipt] = self._log.submit(events, **more)
+        return future
+
+
+class Hasty(Log):
+    """Says that events are stored, and has forgotten them when the process ends before it wrote."""
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        told: Future[Receipt] = Future()
+        told.set_result(Receipt(received=events.num_rows, stored=events.num_rows))
+        return told
+
+
+class Away(Log):
+    """Takes nothing until it is back."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(log)
+        self.back, self.asked = False, 0
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        self.asked += 1
+        if not self.back:
+            raise StoreError("The store is away.")
+        future: Future[Receipt] = self._log.submit(events, **more)
+        return future
+
+
+def weakened(folder: Path, kind: type[Log]) -> tuple[Store, Any]:
+    store: Any = open_store(StoreSettings(folder=folder))
+    store.log = kind(store.log)
+    return store, store.log
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(broker: Broker, tmp_path: Path) -> None:
+    messages = good(COUNT)
+    broker.fill([*messages[:1000], *BROKEN, *messages[1000:], *messages[::20]])
     folder = tmp_path / "shop"
     with worker(broker.url, folder) as first:
-        until(lambda: count(folder) > 0, seconds=60)
+        until(lambda: stored(folder), seconds=60)
         first.kill()
     with worker(broker.url, folder) as second:
         try:
-            until(lambda: count(folder) == COUNT, seconds=60)
-            until(lambda: broker.dead_payloads() == len(BROKEN), seconds=60)
+            broker.fill(good(50, "late"))
+            until(lambda: len(stored(folder)) == COUNT + 50, seconds=60)
+            until(lambda: len({x["payload"] for x in broker.dead()}) == len(BROKEN), seconds=60)
             second.send_signal(signal.SIGTERM)
             said, _ = second.communicate(timeout=60)
         finally:
             second.kill()
     assert second.returncode == 0
     assert "stored" in said
-    assert count(folder) == COUNT
+    assert len(set(stored(folder))) == COUNT + 50
     assert {letter["reason"] for letter in broker.dead()} >= {"bad-json", "wrong-type"}
-    store = open_store(StoreSettings(folder=folder))
-    assert sum(store.quarantine.reasons().values()) >= len(BROKEN)
+    assert broker.lag() == 0
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        assert sum(store.quarantine.reasons().values()) >= len(BROKEN)
+
+
+def test_twin_a_worker_that_acknowledges_before_storing_loses_events(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """The same path, the same death: what was acknowledged too early nobody hands out again."""
+    broker.fill(good(100))
+    store, _ = weakened(tmp_path / "shop", Hasty)
+    with Inside(broker, store) as hasty:
+        until(lambda: hasty.total.stored == 100)
+    store.close()
+    with closing(open_store(StoreSettings(folder=tmp_path / "shop"))) as store:
+        with Inside(broker, store) as sound:
+            until(lambda: lag(sound) == 0)
+        assert store.log.count() == 0
+
+
+def test_what_fails_five_times_is_put_aside_and_the_others_flow(
+    broker: Broker, tmp_path: Path
+) -> None:
+    poison = good(1)[0].replace(b'"e0"', b'"poison"')
+    broker.fill([*good(20), poison, *good(20, "f")])
+    store, log = weakened(tmp_path / "shop", Poisoned)
+    with Inside(broker, store) as inside:
+        until(lambda: inside.dead == 1, seconds=40)
+        broker.fill(good(5, "later"))
+        until(lambda: store.log.count() == 45)
+        until(lambda: len(broker.dead()) == 1)
+        until(lambda: lag(inside) == 0)
+    assert log.tries == MOST_TRIES
+    (letter,) = broker.dead()
+    assert (letter["reason"], letter["payload"]) == ("too-many-tries", poison.decode())
+    assert "This one brings me down" in letter["message"]
+    assert store.quarantine.reasons() == {"too-many-tries": 1}
+    assert inside.total.balanced
     store.close()
 
 
-def test_a_broker_nobody_knows_is_named() -> None:
-    with pytest.raises(ConfigError, match="kafkaa://"):
-        open_source("kafkaa://host", stream="s", subject="s", group="g")
+def test_while_the_store_is_away_the_broker_keeps_all(broker: Broker, tmp_path: Path) -> None:
+    """Longer than a message may be silent: it counts as no failure, and nothing is lost."""
+    broker.fill(good(30))
+    store, log = weakened(tmp_path / "shop", Away)
+    with Inside(broker, store) as inside:
+        until(lambda: log.asked > 3)
+        until(lambda: lag(inside) == 30, seconds=40)
+        until(lambda: log.asked > 5, seconds=40)
+        log.back = True
+        until(lambda: store.log.count() == 30)
+        until(lambda: lag(inside) == 0)
+    assert broker.dead() == []
+    store.close()
+
+
+def published(broker: Broker, folder: Path, count: int) -> int:
+    """Publish until the broker holds `count` messages; return how many went out this time."""
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        place = place_of(folder, broker.url, "out", "out")
+        sink = open_sink(broker.url, stream="out", subject="out")
+        publisher = Publisher(store, sink, place, from_start=True)
+
+        async def run() -> None:
+            end = asyncio.Event()
+            task = asyncio.create_task(publisher.run(end))
+            while len(await asyncio.to_thread(broker.read, "out")) < count:
+                await asyncio.sleep(0.05)
+            end.set()
+            await task
+
+        asyncio.run(asyncio.wait_for(run(), 40))
+        return publisher.published
+
+
+def test_what_is_published_can_be_read_back_and_goes_on_where_it_was(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Impressions and purchases, not views; what one shop published another takes in."""
+    folder = tmp_path / "shop"
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        store.log.append(
+            events(
+                event(1, kind="impression", properties='{"degraded": true}', position=1, time=NOW),
+                event(2, kind="view", time=NOW),
+                event(3, kind="purchase", quantity=2, time=NOW),
+            )
+        )
+    assert published(broker, folder, 2) == 2
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        store.log.append(events(event(4, kind="click", time=NOW), event(5, time=NOW)))
+        first = [batch.to_pylist() for batch in store.log.scan(kinds=["impression", "purchase"])]
+    assert published(broker, folder, 3) == 1
+    broker.fill(broker.read("out"))
+    with closing(open_store(StoreSettings(folder=tmp_path / "other"))) as store:
+        with Inside(broker, store):
+            until(lambda: store.log.count() == 3)
+        again = [batch.to_pylist() for batch in store.log.scan(kinds=["impression", "purchase"])]
+    for row, other in zip(first[0], again[0], strict=True):
+        for name in ("event_id", "kind", "time", "item_id", "user_id", "price", "quantity"):
+            assert row[name] == other[name]
+        assert json.loads(row["properties"] or "{}") == json.loads(other["properties"] or "{}")
+
+
+def test_a_worker_that_is_told_to_stop_does_so_while_the_store_is_away(
+    broker: Broker, tmp_path: Path
+) -> None:
+    broker.fill(good(30))
+    store, log = weakened(tmp_path / "shop", Away)
+    with Inside(broker, store):
+        until(lambda: log.asked > 1)
+    until(lambda: broker.lag() == 30)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [("kafkaa://host", "kafka"), ("http://host", "nats://"), ("nats://127.0.0.1:1", "reached")],
+)
+def test_a_broker_nobody_knows_is_named(url: str, hint: str, tmp_path: Path) -> None:
+    async def opened() -> None:
+        await open_source(url, stream="s", subject="s", group="g").open()
+
+    with pytest.raises(ConfigError) as told:
+        asyncio.run(opened())
+    assert hint in str(told.value)

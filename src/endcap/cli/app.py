@@ -29,7 +29,8 @@ VERBS: Final[dict[str, str]] = {
     "plot": "Draw, such as a heat map of predicted scores.",
     "serve": "Serve the HTTP API and the console.",
     "worker": "Train again when it is due, by time or by drift.",
-    "stream": "Take events from NATS JetStream.",
+    "stream": "Take events from NATS, Redis, RabbitMQ or Kafka.",
+    "publish": "Publish what was shown and what came of it to a broker.",
     "keys": "Make, list and revoke the keys of the HTTP API.",
     "config": "Show the settings in force and where each comes from.",
 }

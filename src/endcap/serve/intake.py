@@ -132,11 +132,36 @@ def take_batch(sort: Sort, content: bytes, context: Context) -> Intake:
     return tray.judged(len(envelope.rows), getattr(envelope, "sent_at", None), context)
 
 
-def take_each(sort: Sort, pieces: Sequence[bytes], context: Context) -> Intake:
-    """Take rows that came each by itself, as messages do; whatever is in them, none raises."""
+class UnreadableError(ValueError):
+    """A row that is not even in the format that it should be in."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+def take_each(
+    sort: Sort,
+    pieces: Sequence[bytes],
+    context: Context,
+    *,
+    plain: Callable[[bytes], bytes] | None = None,
+) -> Intake:
+    """Take rows that came each by itself, as messages do; whatever is in them, none raises.
+
+    Parameters
+    ----------
+    plain
+        Makes JSON of a row, or raises `UnreadableError`; None where all are JSON.
+    """
     tray = _Tray(sort)
     for index, piece in enumerate(pieces):
-        tray.read(index, piece)
+        try:
+            content = plain(piece) if plain else piece
+        except UnreadableError as error:
+            tray.refuse(index, error.fault, piece)
+        else:
+            tray.read(index, content)
     return tray.judged(len(pieces), None, context)
 
 

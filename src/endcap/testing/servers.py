@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+RABBIT_PROGRAM: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""The one in the search path changes to a user of its own, who may not see a test's folder."""
 POSTGRES_PROGRAMS: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
@@ -80,6 +82,42 @@ class NatsServer:
     def stop(self) -> None:
         """Kill it."""
         self._process.kill()
+        self._process.wait()
+
+
+class RabbitServer:
+    """A RabbitMQ broker of one node, with user ``guest``; its start takes some ten seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, beside = free_port(), free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        plugins = folder / "plugins"
+        plugins.write_text("[].")
+        told = {
+            "NODENAME": f"endcap{self.port}@localhost",
+            "NODE_IP_ADDRESS": "127.0.0.1",
+            "NODE_PORT": str(self.port),
+            "DIST_PORT": str(beside),
+            "MNESIA_BASE": str(folder / "base"),
+            "LOG_BASE": str(folder / "log"),
+            "PID_FILE": str(folder / "pid"),
+            "CONFIG_FILE": str(folder / "none"),
+            "ENABLED_PLUGINS_FILE": str(plugins),
+        }
+        env = {f"RABBITMQ_{name}": value for name, value in told.items()}
+        with (folder / "said").open("wb") as said:
+            self._process = subprocess.Popen(  # noqa: S603
+                [str(RABBIT_PROGRAM)],
+                env={**os.environ, **env, "HOME": str(folder)},
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        until(lambda: _listens(self.port), seconds=120)
+
+    def stop(self) -> None:
+        """Kill it and what it started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 

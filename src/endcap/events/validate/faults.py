@@ -23,6 +23,8 @@ REASONS: Final[dict[str, str]] = {
     "bad-availability": "no known availability",
     "bad-url": "an address that is neither http nor https",
     "bad-json": "text that should be JSON is not",
+    "bad-avro": "bytes that should be Avro of the schema are not",
+    "too-many-tries": "a message that brought its handling down, again and again",
     "bad-text": "NUL or half a character (a lone surrogate) in a text",
     "too-long": "a text longer than its field allows",
     "too-large": "more than 32 KB of properties",

@@ -3,53 +3,56 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from endcap.events.store import Receipt, Store
+from endcap.events.validate import Broken, Fault, quarantine_table
 from endcap.schema.errors import BusyError, StoreError
 from endcap.schema.settings import EventSettings
 from endcap.serve.intake import EVENT_ROWS, Context, Intake, take_each
 from endcap.serve.state import utc_now
+from endcap.serve.streams.formats import Plain
+from endcap.serve.streams.source import Delivery, Source
 
 LAG_SECONDS: Final = 1.0
+LAG_TIMEOUT_SECONDS: Final = 3.0
+KEEP_SECONDS: Final = 5.0
 LONGEST_WAIT: Final = 5.0
+AWAY_SECONDS: Final = 1.0
+MOST_TRIES: Final = 5
+"""What failed so often is a dead letter."""
 log = structlog.get_logger(__name__)
-Take = Callable[[Sequence[bytes]], Awaitable[None]]
 
 
-class Source(Protocol):
-    """A place on a broker where events arrive, each message one JSON object.
-
-    Stability: implementer.
-    """
-
-    async def consume(self, take: Take, end: asyncio.Event) -> None:
-        """Hand on batches until `end`; a message counts as read once `take` has returned."""
-
-    async def bury(self, letter: bytes) -> None:
-        """Publish what cannot be used where somebody may look at it."""
-
-    async def lag(self) -> int:
-        """Return how many messages wait."""
+class _StoppedError(Exception):
+    """Told to end while the store is away: nothing is acknowledged."""
 
 
 class StreamWorker:
     """Appends what arrives; while the store is busy or away it waits, and the broker keeps all.
 
+    A message that brings its handling down is tried again by itself, `MOST_TRIES` times, and then
+    put aside with what was wrong; the others flow.
+
     Parameters
     ----------
     name
         Of the source, for the quarantine.
+    plain
+        Makes JSON of a message; None where it is JSON.
 
     Attributes
     ----------
     total
         What became of all messages so far.
+    dead
+        How many were put aside after `MOST_TRIES`.
 
     Stability: caller.
     """
@@ -61,14 +64,20 @@ class StreamWorker:
         settings: EventSettings,
         *,
         name: str,
+        plain: Plain | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._source = source
         self._settings = settings
         self._name = name
+        self._plain = plain
         self._clock = clock
+        self._end = asyncio.Event()
+        self._held: Sequence[Delivery] = ()
+        self._why: dict[bytes, str] = {}
         self.total = Receipt()
+        self.dead = 0
         self.registry = CollectorRegistry()
         self._lag = Gauge(
             "endcap_stream_lag", "Messages that wait on the broker.", registry=self.registry
@@ -78,31 +87,105 @@ class StreamWorker:
         )
 
     async def run(self, end: asyncio.Event) -> None:
-        """Work until `end` is set; what was taken by then is stored and acknowledged."""
-        watching = asyncio.create_task(self._watch())
+        """Work until `end` is set; what was taken by then is stored and acknowledged.
+
+        Raises
+        ------
+        ConfigError
+            When the source cannot be opened.
+        """
+        self._end = end
+        await self._source.open()
+        beside = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep())]
         try:
-            await self._source.consume(self.take, end)
+            while not end.is_set():
+                if deliveries := await self._received():
+                    await self._work(deliveries)
         finally:
-            watching.cancel()
+            end.set()
+            await asyncio.wait(beside, timeout=AWAY_SECONDS)
+            for task in beside:
+                task.cancel()
+            await self._source.close()
 
     async def take(self, bodies: Sequence[bytes]) -> None:
-        """Store a batch; returns once it is on disk, and what is unusable is told to the broker."""
-        intake = take_each(EVENT_ROWS, bodies, Context(self._clock(), self._name, self._settings))
+        """Store messages; returns once they are on disk, and what is unusable is buried."""
+        context = Context(self._clock(), self._name, self._settings)
+        intake = take_each(EVENT_ROWS, bodies, context, plain=self._plain)
         if intake.quarantine.num_rows:
             rows = intake.quarantine
             await self._patiently(lambda: asyncio.to_thread(self._store.quarantine.put, rows))
         stored = await self._patiently(lambda: self._append(intake))
         for error in intake.errors:
-            letter = {
-                "reason": error.reason,
-                "field": error.field,
-                "message": error.message,
-                "payload": bodies[error.index].decode(errors="backslashreplace"),
-            }
-            await self._source.bury(msgspec.json.encode(letter))
+            await self._bury(error.reason, error.field, error.message, bodies[error.index])
         self._count(intake.receipt(stored))
 
+    async def _received(self) -> list[Delivery]:
+        try:
+            return await self._source.receive()
+        except Exception as error:  # of any driver: a broker that is away comes back
+            log.warning("stream waits for the broker", reason=str(error))
+            await self._ended(AWAY_SECONDS)
+            return []
+
+    async def _work(self, deliveries: Sequence[Delivery]) -> None:
+        self._held = deliveries
+        try:
+            spent = [d for d in deliveries if d.tries > MOST_TRIES]
+            for delivery in spent:
+                await self._give_up(delivery)
+            fresh = [d for d in deliveries if d.tries <= MOST_TRIES]
+            again = await self._try(fresh)
+            names = {id(delivery) for delivery in again}
+            if done := [d for d in deliveries if id(d) not in names]:
+                await self._source.done(done)
+            if again:
+                await self._source.again(again)
+        except _StoppedError:
+            log.info("stream stops; the broker keeps what was not stored")
+        except Exception as error:  # the broker left: it hands all of them out again
+            log.warning("stream loses its broker", reason=str(error))
+            await asyncio.sleep(AWAY_SECONDS)
+        finally:
+            self._held = ()
+
+    async def _try(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Take messages together, or else one by one; return those that failed by themselves."""
+        if not deliveries:
+            return []
+        try:
+            await self.take([delivery.body for delivery in deliveries])
+        except _StoppedError:
+            raise
+        except Exception as error:  # of any kind: it is one message's, or ours
+            if len(deliveries) == 1:
+                why = f"{type(error).__name__}: {error}"
+                self._why[deliveries[0].body] = why
+                log.warning("message failed", tries=deliveries[0].tries, reason=why)
+                return list(deliveries)
+            return [one for delivery in deliveries for one in await self._try([delivery])]
+        return []
+
+    async def _give_up(self, delivery: Delivery) -> None:
+        """Keep a message that failed too often, and why, in quarantine and as a dead letter."""
+        why = self._why.pop(delivery.body, "whoever worked on it went away")
+        detail = f"Given up after {MOST_TRIES} tries: {why}"
+        text = delivery.body.decode(errors="backslashreplace")
+        broken = Broken("events", None, Fault("too-many-tries", detail), text)
+        rows = quarantine_table([broken], source=self._name, received=self._clock())
+        await self._patiently(lambda: asyncio.to_thread(self._store.quarantine.put, rows))
+        await self._bury("too-many-tries", "", detail, delivery.body)
+        self.dead += 1
+        self._count(Receipt(received=1, quarantined=1))
+
+    async def _bury(self, reason: str, field: str, message: str, body: bytes) -> None:
+        payload = body.decode(errors="backslashreplace")
+        letter = {"reason": reason, "field": field, "message": message, "payload": payload}
+        await self._source.bury(msgspec.json.encode(letter))
+
     async def _append(self, intake: Intake) -> Receipt:
+        if not intake.rows.num_rows:
+            return Receipt()
         future: Future[Receipt] = self._store.log.submit(intake.rows)
         return await asyncio.wrap_future(future)
 
@@ -115,8 +198,15 @@ class StreamWorker:
             except StoreError as error:
                 log.warning("stream waits for the store", reason=error.message)
                 asked = error.retry_after if isinstance(error, BusyError) else wait
-                await asyncio.sleep(min(asked, LONGEST_WAIT))
+                if await self._ended(min(asked, LONGEST_WAIT)):
+                    raise _StoppedError from error
                 wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _ended(self, seconds: float) -> bool:
+        """Wait, and return whether this is to end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._end.wait(), seconds)
+        return self._end.is_set()
 
     def _count(self, receipt: Receipt) -> None:
         self.total += receipt
@@ -124,9 +214,18 @@ class StreamWorker:
             self._events.labels(outcome).inc(getattr(receipt, outcome))
 
     async def _watch(self) -> None:
-        while True:
+        while not self._end.is_set():
             try:
-                self._lag.set(await self._source.lag())
+                self._lag.set(await asyncio.wait_for(self._source.lag(), LAG_TIMEOUT_SECONDS))
             except Exception as error:  # of any driver; the figure is not worth the work
-                log.warning("stream lag unknown", reason=str(error))
-            await asyncio.sleep(LAG_SECONDS)
+                log.warning("stream lag unknown", reason=repr(error))
+            await self._ended(LAG_SECONDS)
+
+    async def _keep(self) -> None:
+        """While the store is away the broker must not hand out to others what waits here."""
+        while not await self._ended(KEEP_SECONDS):
+            if held := self._held:
+                try:
+                    await self._source.keep(held)
+                except Exception as error:  # of any driver: at worst it is stored twice, once
+                    log.warning("stream cannot keep its messages", reason=str(error))

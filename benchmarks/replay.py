@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Final
 
 import httpx
@@ -46,6 +46,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = report.parser(__doc__)
     parser.add_argument("--slates", type=int, default=0, help="how many are asked; 1,000")
     parser.add_argument("--recipe", default="shop", help="what is fitted and served")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     args = parser.parse_args(argv)
     source = data.load(data.find(args.data, "online-retail"))
     slates = args.slates or (60 if args.quick else 1_000)
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         folder = Path(place)
         fill(folder, source.data)
         _train(folder, args.recipe)
-        with _served(folder) as client:
+        with _served(folder, args.workers) as client:
             figures = measure(client, folder, source.data, slates, args)
         with closing(sqlite3.connect(folder / "events.db")) as database:
             (size,) = database.execute("SELECT avg(length(record)) FROM slates").fetchone()
@@ -61,9 +62,9 @@ def main(argv: list[str]) -> dict[str, Any]:
     return report.outcome(
         meter,
         protocol=(
-            f"{slates:,} slates of `endcap serve` in a process of its own, two events and {PRICES} "
-            "item changes between each two; retrained half-way, rules changed twice; each asked "
-            "for again at the end and compared by the hash of the whole slate"
+            f"{slates:,} slates of `endcap serve --workers {args.workers}`, two events and "
+            f"{PRICES} item changes between each two; retrained half-way, rules changed twice; "
+            "each asked for again at the end and compared by the hash of the whole slate"
         ),
         figures={**figures, "record_bytes": round(size)},
         seed=args.seed,
@@ -186,8 +187,8 @@ def _train(folder: Path, recipe: str) -> None:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[httpx.Client]:
-    command = ["serve", "--folder", str(folder), "--port", "0"]
+def _served(folder: Path, workers: int) -> Iterator[httpx.Client]:
+    command = ["serve", "--folder", str(folder), "--port", "0", "--workers", str(workers)]
     with subprocess.Popen(
         [sys.executable, "-m", "endcap", *command],
         stdout=subprocess.PIPE,
@@ -197,7 +198,20 @@ def _served(folder: Path) -> Iterator[httpx.Client]:
     ) as server:
         assert server.stdout is not None
         try:
-            with httpx.Client(base_url=server.stdout.readline().strip(), timeout=60) as client:
+            limits = httpx.Limits(max_keepalive_connections=0)  # any worker answers any request
+            url = server.stdout.readline().strip()
+            with httpx.Client(base_url=url, timeout=60, limits=limits) as client:
+                _until_ready(client)
                 yield client
         finally:
             server.terminate()
+
+
+def _until_ready(client: httpx.Client) -> None:
+    end = perf_counter() + 120
+    while perf_counter() < end:
+        with suppress(httpx.TransportError):
+            if client.get("/readyz").status_code == 200:
+                return
+        sleep(0.1)
+    raise TimeoutError("the server is not ready after two minutes")

@@ -42,7 +42,7 @@ K: Final = 10
 QUICK_USERS: Final = 500
 TRIAL_USERS: Final = 50_000
 STRENGTHS: Final = (1.0, 1.5, 2.0, 2.25, 2.5, 3.0, 4.0)
-ADMITTED: Final = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 8.0)
+ADMITTED: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
 """Odds of new items by which the two towers are tried."""
 BOUND: Final = 0.007
 """Warm loss that validation may show: below the 1 % that is asked, for validation errs."""

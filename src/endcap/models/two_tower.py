@@ -45,6 +45,8 @@ class TwoTower(DeepSpec):
     """Directions of the items' words that are read; 0 reads none."""
     forget: float = pydantic.Field(default=0.5, ge=0, lt=1)
     """Share of items known by their content alone in a step, so that it learns to stand alone."""
+    patience: int = pydantic.Field(default=2, ge=1)
+    """Epochs without gain after which training ends."""
     admit: float = pydantic.Field(default=1.0, ge=0)
     """Times the odds of items nobody has touched: above 1 they come sooner, 0 keeps them out."""
 

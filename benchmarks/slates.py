@@ -4,20 +4,47 @@ The CPU time of one `compose` of problems drawn at random, without prices. `stuc
 lower quotas overlap so that integer programming is called, `torn` those whose quotas contradict
 each other and give way.
 
+`in an answer` is all that the rules of a placement add to an answer: conditions asked of a
+catalogue of 20,000 items, likeness of titles, a pin and four quotas, diversity, fatigue, the slate.
+
     python -m benchmarks slates
 """
 
+from collections.abc import Sequence
 from time import thread_time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks import report
 from endcap.evaluate.meter import Meter
+from endcap.recommend.composing import apply_rules
+from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.world import World
+from endcap.recommend.shelf import Pick, Shelf
+from endcap.recommend.slate import Reason, Request
 from endcap.recommend.slates.compose import compose, greedy
 from endcap.recommend.slates.problem import MODES, Bound, Problem
+from endcap.recommend.slates.rules import Rules
+from endcap.recommend.state import History, State
 
 N, K, ROUNDS, QUICK = 500, 20, 300, 20
+CATALOGUE = 20_000
+NOTHING = History.of([])
+RULES = Rules.parse(
+    {
+        "diversity": 0.3,
+        "fatigue": {"half_after": 3.0},
+        "pins": [{"item": "i7", "position": 2}],
+        "quotas": [
+            {"by": "brand", "max": 2},
+            {"where": "discount > 0", "min_share": 0.2, "max_share": 0.4},
+            {"where": "stock < 20", "max": 5},
+            {"where": "price > 50", "min": 4, "first": 10},
+        ],
+    }
+)
 
 
 def main(argv: list[str]) -> dict[str, Any]:
@@ -37,6 +64,9 @@ def main(argv: list[str]) -> dict[str, Any]:
             print(
                 f"{name:<16}{row['p50_ms']:9.2f} ms{row['p99_ms']:9.2f} ms p99 {row['stuck']:6.0%}"
             )
+        took["in an answer"] = in_an_answer(args.seed, rounds)
+        row = took["in an answer"]
+        print(f"{'in an answer':<16}{row['p50_ms']:9.2f} ms{row['p99_ms']:9.2f} ms p99")
     return report.outcome(
         meter,
         protocol=f"CPU of one slate of {K} out of {N}, {rounds} drawn problems of each kind",
@@ -44,6 +74,64 @@ def main(argv: list[str]) -> dict[str, Any]:
         models=took,
         seed=args.seed,
     )
+
+
+def in_an_answer(seed: int, rounds: int) -> dict[str, float]:
+    """Time `apply_rules` on shelves of 500 candidates from a catalogue of `CATALOGUE` items."""
+    rng = np.random.default_rng(seed)
+    state = Still(rng)
+    took = []
+    for _ in range(rounds + 1):
+        rows = rng.choice(CATALOGUE, N, replace=False)
+        scores = np.sort(rng.random(N) ** 3)[::-1] + 1e-3
+        picks = [
+            Pick(f"i{r}", float(s), "m", told=_told) for r, s in zip(rows, scores, strict=True)
+        ]
+        shelf = Shelf(K, {pick.item_id for pick in picks}, picks, depth=N)
+        began = thread_time()
+        world = World.of(state.columns, NOTHING, (), 0)
+        apply_rules(
+            RULES, shelf, Request(k=K), cast(State, state), world, who="u", fill=_nothing_more
+        )
+        took.append(1000 * (thread_time() - began))
+    warm = took[1:]  # the first compiles, or loads what was compiled
+    return {"p50_ms": float(np.median(warm)), "p99_ms": float(np.quantile(warm, 0.99))}
+
+
+class Still:
+    """A catalogue in which nothing happens."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        words = [f"{a}{b}" for a in ("red", "blue", "oak", "tin") for b in range(250)]
+        titles = [" ".join(words[w] for w in row) for row in rng.integers(0, 1000, (CATALOGUE, 5))]
+        ids = [f"i{n}" for n in range(CATALOGUE)]
+        self.columns = Columns(
+            pa.table(
+                {
+                    "item_id": ids,
+                    "brand": [f"b{b}" for b in rng.integers(0, 60, CATALOGUE)],
+                    "price": rng.integers(1, 100, CATALOGUE).astype(float),
+                    "sale_price": np.where(rng.random(CATALOGUE) < 0.3, 1.0, np.nan),
+                    "stock": rng.integers(0, 90, CATALOGUE),
+                }
+            )
+        )
+        self.exposure: dict[str, int] = {}
+        self._titles = dict(zip(ids, titles, strict=True))
+
+    def facts(self, item_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        return {item_id: {"title": self._titles[item_id]} for item_id in item_ids}
+
+    def shown_to(self, actor: str) -> dict[str, int]:
+        return {f"i{n}": n % 5 for n in range(0, CATALOGUE, 7)}
+
+
+def _told(places: Sequence[int]) -> list[tuple[Reason, ...]]:
+    return [()] * len(places)
+
+
+def _nothing_more(shelf: Shelf, mask: object) -> None:
+    """Fetch nothing: the shelf is what there is."""
 
 
 def drawn(rng: np.random.Generator, method: str, rules: int) -> Problem:

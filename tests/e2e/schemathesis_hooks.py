@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 # A schema says that these are texts; that they are expressions it cannot say.
 schemathesis.openapi.format("endcap-filter", st.sampled_from(["", "price < 50", "stock > 0"]))
 schemathesis.openapi.format("endcap-boost", st.sampled_from(["", "1 + 0.2 * (price < 5)"]))
+schemathesis.openapi.format("endcap-field", st.sampled_from(["brand", "categories"]))
 
 
 @schemathesis.hook

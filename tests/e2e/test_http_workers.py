@@ -89,6 +89,20 @@ def test_what_one_worker_hides_no_other_shows(pair: list[httpx.Client]) -> None:
             assert f"i{number}" not in {item["item_id"] for item in slate["items"]}
 
 
+def test_what_one_worker_edits_every_other_does_at_once(pair: list[httpx.Client]) -> None:
+    """A placement is edited at one worker; the very next request at the other follows it."""
+    level = {"name": "popular", "evidence": "none", "weights": {"popular": 1.0}}
+    for number in range(40):
+        pin = {"item": f"i{20 + number % 10}", "position": 1}
+        body = {"levels": [level], "rules": {"pins": [pin]}}
+        edited = pair[number % 2].put("/v1/placements/home", json=body)
+        assert edited.json()["version"] == number + 1
+        for client in pair:
+            slate = client.get("/v1/recommendations?k=3").json()
+            assert slate["items"][0]["item_id"] == pin["item"]
+    assert pair[0].delete("/v1/placements/home").status_code == 200
+
+
 def test_a_worker_that_dies_is_replaced_and_the_others_answer(shop: ShopProcess) -> None:
     before = workers(shop)
     os.kill(before[0], signal.SIGKILL)

@@ -145,7 +145,7 @@ class RefillModel(Model):
         return np.stack(
             [
                 np.ones(len(late)),
-                np.log(had.faded),
+                np.log(np.maximum(had.faded, 1e-6)),
                 np.log(had.n / (had.oldest + 1)),
                 np.log(had.n),
                 (had.n == 1).astype(float),
@@ -270,22 +270,43 @@ def _population(had: _Had, n_items: int, doubt: float) -> tuple[Floats, Floats]:
 
 
 def _logistic(told: Floats, hit: npt.NDArray[np.bool_]) -> Floats:
-    """Return the weights of a ridge logistic regression, by Newton's steps."""
+    """Return the weights of a ridge logistic regression, by Newton's steps that never climb.
+
+    Columns are scaled for the work: chances fade over many orders of magnitude.
+    """
+    spread = told.std(axis=0)
+    spread[spread < 1e-9] = 1.0
     weights = np.zeros(_WIDTH)
-    weights[1] = 1.0  # where there is nothing to learn from: the faded share itself
+    weights[1] = spread[1]  # where there is nothing to learn from: the faded share itself
     if not hit.any():
-        return weights
+        return np.asarray(weights / spread)
+    x = told / spread
     penalty = np.full(_WIDTH, RIDGE)
     penalty[0] = 1e-6
+
+    def loss(w: Floats) -> float:
+        z = np.clip(x @ w, -30, 30)
+        return float(np.log1p(np.exp(z)).sum() - z[hit].sum() + penalty @ w**2 / 2)
+
+    weights[:] = 0.0
+    share = np.clip(hit.mean(), 1e-6, 1 - 1e-6)
+    weights[0] = np.log(share / (1 - share)) * spread[0]
+    best = loss(weights)
     for _ in range(ROUNDS):
-        chance = _chance(told @ weights).astype(np.float64)
-        slope = told.T @ (hit - chance) - penalty * weights
-        bend = (told * (chance * (1 - chance))[:, None]).T @ told + np.diag(penalty)
+        chance = _chance(x @ weights).astype(np.float64)
+        slope = x.T @ (hit - chance) - penalty * weights
+        bend = (x * (chance * (1 - chance))[:, None]).T @ x + np.diag(penalty)
         step = np.linalg.solve(bend, slope)
-        weights = weights + step
-        if np.abs(step).max() < 1e-6:
+        size = 1.0
+        while size > 1e-3 and not loss(weights + size * step) < best:
+            size /= 2
+        if size <= 1e-3:
             break
-    return weights
+        weights = weights + size * step
+        gained, best = best - loss(weights), loss(weights)
+        if gained < 1e-7 * abs(best):
+            break
+    return np.asarray(weights / spread)
 
 
 def _chance(x: Floats) -> npt.NDArray[np.float32]:

@@ -26,6 +26,10 @@ Origin = Literal["recipe", "edited"]
 log = structlog.get_logger(__name__)
 
 
+class UneditedError(RequestError):
+    """There is nothing to take back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a place does now, and since when.
@@ -140,14 +144,16 @@ class Places:
 
         Raises
         ------
+        UneditedError
+            When nothing was edited.
         RequestError
-            When nothing was edited, or another place hands over to it.
+            When another place hands over to it.
         ConflictError
             When somebody else wrote meanwhile.
         """
         edited = self.edited()
         if name not in edited:
-            raise RequestError(f"No placement {name!r} was edited.", hint=nearest(name, edited))
+            raise UneditedError(f"No placement {name!r} was edited.", hint=nearest(name, edited))
         left = {**recipe.placements, **{n: p for n, p in edited.items() if n != name}}
         needs = [n for n, p in left.items() if p.closed and p.closed.then == name]
         if needs and name not in left:
@@ -163,12 +169,12 @@ class Places:
 
         Raises
         ------
-        RequestError
+        UneditedError
             When there is nothing to undo.
         """
         versions = self.history(name)
         if not versions:
-            raise RequestError(
+            raise UneditedError(
                 f"Placement {name!r} was never edited.", hint=nearest(name, self.latest() or [HOME])
             )
         before = versions[1].body if len(versions) > 1 else None

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from endcap.recommend.recipe import NAME
 from endcap.serve.http.access import SCHEMES, security
 from endcap.serve.http.calls import JSON
 from endcap.serve.http.operation import Operation
@@ -34,6 +35,8 @@ MEANING: Final = {
 }
 APART: Final = "Anything else is not stored but kept in the quarantine, and the answer says why."
 REQUEST_ID: Final = {"description": "The id of this request.", "schema": {"type": "string"}}
+ANY_ID: Final = {"type": "string", "minLength": 1}
+PATHS: Final = {"name": {"type": "string", "pattern": NAME}}
 KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -114,7 +117,7 @@ def _body(operation: Operation, refs: dict[Any, Any]) -> Any:
 
 def _path(operation: Operation) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": PATHS.get(name, ANY_ID)}
         for name in re.findall(r"{(\w+)", operation.path)
     ]
 

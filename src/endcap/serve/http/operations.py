@@ -165,7 +165,7 @@ OPERATIONS: Final = (
         "DELETE", "/v1/placements/{name}", "deletePlacement", "placements",
         "Take back what was edited: the recipe's own answers again.",
         placements.delete_placement, "secret", {200: PlacementList}, query=EditQuery,
-        writes=True, errors=WRITE,
+        writes=True, errors=(404, *WRITE),
     ),
     Operation(
         "GET", "/v1/placements/{name}/versions", "getPlacementVersions", "placements",
@@ -175,7 +175,8 @@ OPERATIONS: Final = (
     Operation(
         "POST", "/v1/placements/{name}/undo", "undoPlacement", "placements",
         "Bring back the version before the last one.",
-        placements.undo_placement, "secret", {200: PlacementList}, writes=True, errors=WRITE,
+        placements.undo_placement, "secret", {200: PlacementList}, writes=True,
+        errors=(404, *WRITE),
     ),
     Operation(
         "PUT", "/v1/users", "putUsers", "users", "Insert or replace up to 1,000 users.",

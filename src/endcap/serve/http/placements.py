@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from endcap.recommend.placing import Place
+from endcap.recommend.placing import Place, UneditedError
 from endcap.recommend.recipe import Placement, Recipe
 from endcap.schema.errors import ConfigError, nearest
 from endcap.serve.http.calls import Answer, Call
@@ -39,7 +39,7 @@ async def put_placement(call: Call) -> Answer:
 
     def work() -> object:
         columns = call.runtime.live.columns
-        return call.runtime.places.write(name, values, recipe, columns, call.query.version)
+        return call.runtime.places.write(name, values, recipe, columns, _expected(call))
 
     await _edited(call, work)
     return await remember(call, Answer(200, await _one(call)))
@@ -49,7 +49,7 @@ async def delete_placement(call: Call) -> Answer:
     """Take back what was edited."""
     name, recipe = call.path("name"), _recipe(call)
     places = call.runtime.places
-    await _edited(call, lambda: places.delete(name, recipe, call.query.version))
+    await _edited(call, lambda: places.delete(name, recipe, _expected(call)))
     known = await call.runtime.run(places.all, recipe)
     left = PlacementList([_out(place) for place in known.values() if place.name == name])
     return await remember(call, Answer(200, left))
@@ -88,6 +88,13 @@ async def _edited(call: Call, work: Callable[[], object]) -> None:
         await call.runtime.write(work)
     except ConfigError as error:
         raise ApiError(422, "bad-placement", error.message, hint=error.hint) from error
+    except UneditedError as error:
+        raise ApiError(404, "never-edited", error.message, hint=error.hint) from error
+
+
+def _expected(call: Call) -> int | None:
+    version: int = call.query.version
+    return None if version < 0 else version
 
 
 async def _one(call: Call) -> PlacementOut:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from endcap.events.validate.cells import NO_LIVE_PERSON
 from endcap.recommend.filters.lexer import MAX_BYTES
+from endcap.recommend.recipe import NAME
 from endcap.serve.http.problems import Fault
 
 MAX_K: Final = 500
@@ -191,12 +192,25 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 100
 
 
+class LevelIn(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One step of the chain: models by weight, or the shopper's own past."""
+
+    name: Annotated[str, Meta(pattern=NAME, description="Slates say it in `served_by`.")]
+    evidence: Literal["history", "session", "context", "cart", "order", "none"] = "history"
+    weights: dict[str, Annotated[float, Meta(gt=0)]] = {}
+    past: dict[str, Any] | None = None
+    filter: Condition = ""
+    boost: Factor = ""
+    candidates: Annotated[int, Meta(ge=1)] = 200
+    ranked: bool = False
+    live: Annotated[float, Meta(ge=0, lt=0.5)] = 0.1
+    live_trending: Annotated[float, Meta(ge=0, lt=0.5)] = 0.1
+
+
 class PlacementIn(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What a place of the shop does: the table `[placements.NAME]` of a recipe."""
 
-    levels: Annotated[
-        list[dict[str, Any]], Meta(min_length=1, description="The chain, the best first.")
-    ]
+    levels: Annotated[list[LevelIn], Meta(min_length=1, description="The chain, the best first.")]
     hide: Annotated[dict[str, Any], Meta(description="kinds, days: not shown again.")] = {}
     filter: Condition = ""
     boost: Factor = ""
@@ -242,7 +256,9 @@ class PlacementHistory(Struct):
 class EditQuery(Struct, forbid_unknown_fields=True):
     """Upon which version; without it, whatever is there is overwritten."""
 
-    version: Annotated[Count | None, Meta(description="Only upon this version, else 409.")] = None
+    version: Annotated[
+        int, Meta(ge=-1, description="Only upon this version, else 409; -1: whatever is there.")
+    ] = -1
 
 
 Explain = Annotated[
@@ -298,7 +314,12 @@ class GroupsQuery(Struct, forbid_unknown_fields=True):
     """Which groups for whom."""
 
     by: Annotated[
-        str, Meta(max_length=256, description="brand, categories or attributes.NAME.")
+        str,
+        Meta(
+            max_length=256,
+            description="brand, categories or attributes.NAME.",
+            extra_json_schema={"format": "endcap-field"},
+        ),
     ] = "categories"
     level: Annotated[
         int, Meta(ge=0, le=20, description="Parts of a category path; 0: all of it.")

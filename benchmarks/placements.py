@@ -11,6 +11,8 @@ chosen there, then every model is fitted on all baskets before the test and aske
   substitutes; two of different ones that are in at least 3 test baskets together, more often than
   chance, are complements. AUC of scores that know baskets and people alone (``behaviour``), with
   titles and brands as well (``all``), and of each by itself.
+- kin, likewise: of the 10 items that a model puts beside one, how many are of its category? Asked
+  of the items of the test baskets, each as often as it is in one.
 
     python -m benchmarks placements                                  (Online Retail)
     python -m benchmarks placements --data DIR --seed 1 --quick
@@ -29,7 +31,7 @@ from scipy.stats import rankdata
 
 from benchmarks import data, report
 from endcap.evaluate.meter import Meter
-from endcap.models.base import Model, Spec
+from endcap.models.base import Model
 from endcap.models.content import Content
 from endcap.models.queries import Queries
 from endcap.models.refill import Refill
@@ -91,6 +93,7 @@ def main(argv: list[str]) -> dict[str, Any]:
             "together": together(args, valid, test),
             "again": again(args, valid, test),
             "apart": apart(args, valid, test),
+            "kin": kin(args, test),
         }
     models = {name: row for part in parts.values() for name, row in part["models"].items()}
     for name, part in parts.items():
@@ -200,6 +203,34 @@ def apart(args: argparse.Namespace, valid: Window, test: Window) -> dict[str, An
         "figures": {"apart_auc_behaviour": rows["behaviour"], "apart_auc_all": rows["all"]},
         "settings": {"weights": "logistic regression on the validation pairs"},
         "about": f"{int(truth.sum())} pairs of substitutes, {int((~truth).sum())} of complements",
+    }
+
+
+def kin(args: argparse.Namespace, test: Window) -> dict[str, Any]:
+    """Look at what stands beside an item: the same kind of thing, or another."""
+    category = _categories(test.past)
+    able = (_baskets_with(test.past) >= LEAST) & (category >= 0)
+    held = test.items[able[test.items]]
+    if not len(held) or len(np.unique(category[held])) < 2:
+        return {"models": {}, "figures": {}, "settings": {}, "about": "no categories"}
+    rng = np.random.default_rng([args.seed, 4])
+    queries = rng.choice(held, QUICK_BASKETS if args.quick else BASKETS).astype(np.int32)
+    titles = Content(text_share=1.0, fields=("title", "brand"))
+    specs = {"substitutes": Substitutes(), "together": Together(), "content": titles}
+    rows = {}
+    for name, spec in specs.items():
+        lists = _alike(spec.fit(test.past), queries)
+        told = ((row, q) for row, q in zip(lists, queries, strict=True) if len(row))
+        same = [(category[row] == category[q]).mean() for row, q in told]
+        rows[name] = float(np.mean(same))
+    rows["any two"] = float(np.mean(category[rng.permutation(held)] == category[held]))
+    return {
+        "models": {
+            f"beside it, by {name}": {"same category": value} for name, value in rows.items()
+        },
+        "figures": {f"kin_{name}": rows[name] for name in ("substitutes", "together")},
+        "settings": {},
+        "about": f"{len(queries)} items",
     }
 
 
@@ -336,8 +367,8 @@ def _features(past: Dataset, left: Rows, right: Rows) -> dict[str, Floats]:
     counts = np.diff(columns.indptr)
     both = _products(columns, left, right)
     expected = counts[left] * counts[right] / baskets.shape[0]
-    text: Spec = Content(dimensions=0, text_share=1.0, fields=("title", "brand"))
-    vectors = sparse.csr_array(text.fit(past).vectors)  # type: ignore[attr-defined]
+    text = Content(dimensions=0, text_share=1.0, fields=("title", "brand"))
+    vectors = sparse.csr_array(text.fit(past).vectors)
     return {
         "stands beside the same": _products(described, left, right),
         "lift": -np.log((both + 0.5) / (expected + 0.5)),

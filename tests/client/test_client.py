@@ -45,6 +45,9 @@ def fields(shape: type) -> set[str]:
         (answers.Slate, shapes.SlateOut),
         (answers.SlateItem, shapes.SlateItemOut),
         (answers.Reason, shapes.ReasonOut),
+        (answers.Rule, shapes.RuleOut),
+        (answers.Group, shapes.GroupOut),
+        (answers.Place, shapes.PlacementOut),
         (answers.HistoryEvent, shapes.HistoryEvent),
         (answers.Fault, problems.Fault),
     ],
@@ -68,6 +71,27 @@ def test_from_the_catalogue_to_a_slate_that_follows_an_event(shop: Client) -> No
     shop.alias("browser-1", "anna")
     assert shop.delete_item("i/1")
     assert not shop.delete_item("i/1")
+
+
+def test_a_place_is_edited_and_taken_back(shop: Client) -> None:
+    shop.put_items([{"item_id": f"p{n}", "brand": f"B{n % 2}"} for n in range(4)])
+    level = {"name": "popular", "evidence": "none", "weights": {"popular": 1.0}}
+    pin = {"item": "p2", "position": 1}
+    place = shop.put_placement("home", {"levels": [level], "rules": {"pins": [pin]}}, version=0)
+    assert (place.origin, place.version) == ("edited", 1)
+    slate = shop.recommend(k=2, prices=True)
+    assert slate.item_ids[0] == "p2"
+    assert [(rule.name, rule.met) for rule in slate.rules] == [("pin at 1", True)]
+    with pytest.raises(Refused) as refused:
+        shop.put_placement("home", {"levels": [level]}, version=0)
+    assert (refused.value.status, refused.value.problem) == (409, "conflict")
+    assert {p.name: p.origin for p in shop.placements()}["home"] == "edited"
+    shop.delete_placement("home")
+    assert shop.recommend(k=2).rules == ()
+    shop.undo_placement("home")
+    assert shop.recommend(k=2).item_ids[0] == "p2"
+    shop.delete_placement("home")
+    assert {group.value for group in shop.groups("brand", k=9)} >= {"B0", "B1"}
 
 
 def test_many_events_are_sent_in_portions_and_faults_name_their_row(shop: Client) -> None:

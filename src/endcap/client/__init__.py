@@ -1,15 +1,29 @@
 """A typed client of a running Endcap: ``pip install 'endcap[client]'``."""
 
-from endcap.client.answers import Fault, HistoryEvent, Reason, Receipt, Refused, Slate, SlateItem
+from endcap.client.answers import (
+    Fault,
+    Group,
+    HistoryEvent,
+    Place,
+    Reason,
+    Receipt,
+    Refused,
+    Rule,
+    Slate,
+    SlateItem,
+)
 from endcap.client.client import Client
 
 __all__ = [
     "Client",
     "Fault",
+    "Group",
     "HistoryEvent",
+    "Place",
     "Reason",
     "Receipt",
     "Refused",
+    "Rule",
     "Slate",
     "SlateItem",
 ]

@@ -100,6 +100,23 @@ class Slate(msgspec.Struct, frozen=True):
         return [item.item_id for item in self.items]
 
 
+class Group(msgspec.Struct, frozen=True):
+    """A category, brand or other group; `share` is its part of the shopper's attention."""
+
+    value: str
+    share: float
+    item_ids: tuple[str, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a place of the shop does: as the ``recipe`` has it, or ``edited`` since."""
+
+    name: str
+    origin: str
+    version: int
+    placement: dict[str, Any] = {}
+
+
 class HistoryEvent(msgspec.Struct, frozen=True):
     """One thing a user did."""
 

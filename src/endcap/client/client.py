@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 import msgspec
 
-from endcap.client.answers import Fault, HistoryEvent, Receipt, Refused, Slate
+from endcap.client.answers import (
+    Fault,
+    Group,
+    HistoryEvent,
+    Place,
+    Receipt,
+    Refused,
+    Slate,
+)
 from endcap.schema.errors import PluginError
 
 T = TypeVar("T")
@@ -109,6 +117,36 @@ class Client:
         path = f"/v1/items/{quote(item_id, safe='')}/similar"
         return self._ask("GET", path, Slate, query=_known({"k": k, **more}))
 
+    def groups(
+        self, by: str = "categories", *, user_id: str | None = None, k: int = 10, **more: Any
+    ) -> list[Group]:
+        """Return the brands, categories or other groups that are most for a shopper."""
+        query = _known({"by": by, "user_id": user_id, "k": k, **more})
+        return self._ask("GET", "/v1/groups", _Groups, query=query).groups
+
+    def placements(self) -> list[Place]:
+        """Return what every place of the shop does."""
+        return self._ask("GET", "/v1/placements", _Places).placements
+
+    def put_placement(
+        self, name: str, placement: Mapping[str, Any], *, version: int | None = None
+    ) -> Place:
+        """Let a place do something else from the next request on; upon `version` alone, if given.
+
+        `placement` is the table ``[placements.NAME]`` of a recipe, rules included.
+        """
+        path = f"/v1/placements/{quote(name, safe='')}"
+        query = {} if version is None else {"version": version}
+        return self._ask("PUT", path, Place, body=dict(placement), query=query, writes=True)
+
+    def delete_placement(self, name: str) -> None:
+        """Take back what was edited: the recipe's own answers again."""
+        self._ask("DELETE", f"/v1/placements/{quote(name, safe='')}", _Places, writes=True)
+
+    def undo_placement(self, name: str) -> None:
+        """Bring back the version before the last one."""
+        self._ask("POST", f"/v1/placements/{quote(name, safe='')}/undo", _Places, writes=True)
+
     def put_items(self, items: Iterable[Row]) -> Receipt:
         """Insert or replace items of the catalogue; a new one can be recommended at once."""
         return self._rows("PUT", "/v1/items", "items", map(_known, items))
@@ -179,7 +217,7 @@ class Client:
                 if answer.is_success:
                     return msgspec.json.decode(answer.content, type=shape)
                 failure = _refused(answer.status_code, answer.content)
-                if answer.status_code not in AGAIN:
+                if answer.status_code not in AGAIN or failure.problem == "conflict":
                     raise failure
                 pause = max(pause, _seconds(answer.headers.get("retry-after")))
             if attempt < self._attempts:
@@ -189,6 +227,14 @@ class Client:
 
 class _History(msgspec.Struct):
     events: list[HistoryEvent]
+
+
+class _Groups(msgspec.Struct):
+    groups: list[Group]
+
+
+class _Places(msgspec.Struct):
+    placements: list[Place]
 
 
 class _Problem(msgspec.Struct):

@@ -13,9 +13,11 @@ from endcap.recommend.filters.expression import Bools, Expression
 from endcap.recommend.filters.world import World
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.slate import Request
+from endcap.recommend.slates.alike import likeness
 from endcap.recommend.slates.compose import Effect, compose
 from endcap.recommend.slates.posing import Shelf as Offer
 from endcap.recommend.slates.posing import pose
+from endcap.recommend.slates.problem import Bound, Problem
 from endcap.recommend.slates.rules import Rules
 from endcap.recommend.state import State
 
@@ -76,6 +78,13 @@ def apply_rules(
         cost = 1 - composed.expected / best if best else 0.0
     picks = [by_id[posed.item_ids[at]] for at in composed.order]
     return picks, (*composed.effects, *lacking), cost
+
+
+def warm() -> None:
+    """Compile, or load, what composes slates: no request under rules must wait for it."""
+    alike = likeness(["a red lamp", "a blue lamp"])
+    bound = Bound("any", np.zeros(2, np.int32), hi=1)
+    compose(Problem(1, np.array([1.0, 0.5]), alike, bounds=(bound,), diversity=0.1), prices=False)
 
 
 def worth(picks: Sequence[Pick]) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ import structlog
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
+from endcap.recommend import composing
 from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.replaying.replay import Replayer
@@ -131,10 +132,11 @@ class Runtime:
         recommender.recommend([Request(), Request(context_items=tuple(items))], self.live)
 
     def warmed(self) -> None:
-        """Wait until what happened lately has been counted."""
+        """Wait until what happened lately has been counted, and slates under rules are quick."""
         self._warming.join()
 
     def _warm(self) -> None:
+        composing.warm()
         try:
             self.live.warm(self._end)
             if any(place.rules.reach for place in self.recommender.current.placements.values()):

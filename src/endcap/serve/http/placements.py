@@ -9,6 +9,7 @@ import msgspec
 
 from endcap.recommend.placing import Place, UneditedError
 from endcap.recommend.recipe import Placement, Recipe
+from endcap.recommend.slate import Request
 from endcap.schema.errors import ConfigError, nearest
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.idempotency import remember
@@ -42,6 +43,7 @@ async def put_placement(call: Call) -> Answer:
         return call.runtime.places.write(name, values, recipe, columns, _expected(call))
 
     await _edited(call, work)
+    await call.runtime.run(_try_out, call, name)
     return await remember(call, Answer(200, await _one(call)))
 
 
@@ -80,6 +82,11 @@ async def undo_placement(call: Call) -> Answer:
     known = await runtime.run(runtime.places.all, recipe)
     left = PlacementList([_out(place) for place in known.values() if place.name == name])
     return await remember(call, Answer(200, left))
+
+
+def _try_out(call: Call, name: str) -> None:
+    """Answer once before anybody asks: what conditions and rules read is in memory then."""
+    call.runtime.recommender.recommend([Request(placement=name)], call.runtime.live)
 
 
 async def _edited(call: Call, work: Callable[[], object]) -> None:

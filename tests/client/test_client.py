@@ -46,6 +46,7 @@ def fields(shape: type) -> set[str]:
         (answers.SlateItem, shapes.SlateItemOut),
         (answers.Reason, shapes.ReasonOut),
         (answers.Rule, shapes.RuleOut),
+        (answers.Counterfactual, shapes.CounterfactualOut),
         (answers.Group, shapes.GroupOut),
         (answers.Place, shapes.PlacementOut),
         (answers.HistoryEvent, shapes.HistoryEvent),

@@ -57,8 +57,18 @@ class Reason(msgspec.Struct, frozen=True):
     loss: float | None = None
 
 
+class Counterfactual(msgspec.Struct, frozen=True):
+    """Where an item would stand without a past one; None: not among the first `among`."""
+
+    without: str
+    event: str
+    rank_without: int | None
+    among: int
+    why: str
+
+
 class SlateItem(msgspec.Struct, frozen=True):
-    """One item on the shelf; `why` says its reasons in words."""
+    """One item on the shelf; `why` says its reasons in words, `rule` what put it in its place."""
 
     item_id: str
     rank: int
@@ -67,6 +77,8 @@ class SlateItem(msgspec.Struct, frozen=True):
     why: str = ""
     reasons: tuple[Reason, ...] = ()
     properties: dict[str, Any] = {}
+    rule: str = ""
+    counterfactual: Counterfactual | None = None
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -49,6 +49,7 @@ def fields(shape: type) -> set[str]:
         (answers.Counterfactual, shapes.CounterfactualOut),
         (answers.Group, shapes.GroupOut),
         (answers.Place, shapes.PlacementOut),
+        (answers.Replayed, shapes.ReplayOut),
         (answers.HistoryEvent, shapes.HistoryEvent),
         (answers.Fault, problems.Fault),
     ],
@@ -65,6 +66,10 @@ def test_from_the_catalogue_to_a_slate_that_follows_an_event(shop: Client) -> No
     assert isinstance(before, Slate)
     assert isinstance(before.generated_at, datetime)
     assert "i/2" in before.item_ids
+    again = shop.replay(before.request_id)
+    assert (again.identical, list(again.answered)) == (True, before.item_ids)
+    assert again.slate is not None
+    assert again.slate.items == before.items
     assert shop.track("purchase", user_id="anna", item_id="i/2", price="9.50").stored == 1
     assert "i/2" not in shop.recommend(user_id="anna", k=5).item_ids
     assert [event.kind for event in shop.history("anna")] == ["purchase"]

@@ -58,17 +58,24 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Counterfactual(msgspec.Struct, frozen=True):
-    """Where an item would stand without a past one; None: not among the first `among`."""
+    """Where an item would stand had the shopper not met `without`.
+
+    `rank_without` is None where it is not among the first `among`; `why` says it in words.
+    """
 
     without: str
-    event: str
-    rank_without: int | None
-    among: int
-    why: str
+    event: str = ""
+    rank_without: int | None = None
+    among: int = 0
+    why: str = ""
 
 
 class SlateItem(msgspec.Struct, frozen=True):
-    """One item on the shelf; `why` says its reasons in words, `rule` what put it in its place."""
+    """One item on the shelf; `why` says its reasons in words.
+
+    `source` is the model that says most, `rule` the rule that put it in its place, where one did;
+    `counterfactual` is there where ``explain="counterfactual"`` was asked for.
+    """
 
     item_id: str
     rank: int
@@ -127,6 +134,21 @@ class Place(msgspec.Struct, frozen=True):
     origin: str
     version: int
     placement: dict[str, Any] = {}
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """A past slate, made again as it was.
+
+    `identical` says whether it is the same in every bit; where not, `gone` says why, and `slate` is
+    None where it could not be made at all. `answered` holds the items that were answered then.
+    """
+
+    request_id: str
+    identical: bool
+    gone: tuple[str, ...] = ()
+    request: dict[str, Any] = {}
+    answered: tuple[str, ...] = ()
+    slate: "Slate | None" = None
 
 
 class HistoryEvent(msgspec.Struct, frozen=True):

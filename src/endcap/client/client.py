@@ -17,6 +17,7 @@ from endcap.client.answers import (
     Place,
     Receipt,
     Refused,
+    Replayed,
     Slate,
 )
 from endcap.schema.errors import PluginError
@@ -146,6 +147,10 @@ class Client:
     def undo_placement(self, name: str) -> None:
         """Bring back the version before the last one."""
         self._ask("POST", f"/v1/placements/{quote(name, safe='')}/undo", _Places, writes=True)
+
+    def replay(self, request_id: str) -> Replayed:
+        """Make a past slate again as it was; it takes a secret key."""
+        return self._ask("GET", f"/v1/slates/{quote(request_id, safe='')}", Replayed)
 
     def put_items(self, items: Iterable[Row]) -> Receipt:
         """Insert or replace items of the catalogue; a new one can be recommended at once."""

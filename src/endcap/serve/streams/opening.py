@@ -1,13 +1,23 @@
 """Which broker a URL names."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from endcap.schema.errors import ConfigError, PluginError, nearest
 from endcap.serve.streams.source import Source
 
 RETRY_SECONDS: Final = 30.0
+
+
+class Where(NamedTuple):
+    """What `open_source` is asked for."""
+
+    url: str
+    stream: str
+    subject: str
+    group: str
+    retry_seconds: float
 
 
 def open_source(
@@ -31,44 +41,49 @@ def open_source(
     PluginError
         When its client is not installed.
     """
-
-    def nats() -> Source:
-        from endcap.serve.streams.nats_source import NatsSource
-
-        return NatsSource(url, stream, subject, group, retry_seconds)
-
-    def redis() -> Source:
-        from endcap.serve.streams.redis_source import RedisSource
-
-        return RedisSource(url, stream, group, retry_seconds)
-
-    def rabbit() -> Source:
-        from endcap.serve.streams.rabbit_source import RabbitSource
-
-        return RabbitSource(url, stream)
-
-    def kafka() -> Source:
-        from endcap.serve.streams.kafka_source import KafkaSource
-
-        return KafkaSource(url, stream, group)
-
-    makers: dict[str, Callable[[], Source]] = {
-        "nats": nats,
-        "redis": redis,
-        "rediss": redis,
-        "valkey": redis,
-        "amqp": rabbit,
-        "amqps": rabbit,
-        "kafka": kafka,
-    }
     scheme = urlsplit(url).scheme
-    if scheme not in makers:
-        hint = nearest(scheme, makers)
+    if scheme not in MAKERS:
+        hint = nearest(scheme, MAKERS)
         raise ConfigError(f"No broker takes {url!r}.", hint=f"{hint} Such as nats://host:4222")
     try:
-        return makers[scheme]()
+        return MAKERS[scheme](Where(url, stream, subject, group, retry_seconds))
     except ImportError as error:
         extra = "kafka" if scheme == "kafka" else "stream"
         raise PluginError(
             f"{url} cannot be reached: {error}.", hint=f"pip install 'endcap[{extra}]'"
         ) from error
+
+
+def _nats(where: Where) -> Source:
+    from endcap.serve.streams.nats_source import NatsSource
+
+    return NatsSource(*where)
+
+
+def _redis(where: Where) -> Source:
+    from endcap.serve.streams.redis_source import RedisSource
+
+    return RedisSource(where.url, where.stream, where.group, where.retry_seconds)
+
+
+def _rabbit(where: Where) -> Source:
+    from endcap.serve.streams.rabbit_source import RabbitSource
+
+    return RabbitSource(where.url, where.stream)
+
+
+def _kafka(where: Where) -> Source:
+    from endcap.serve.streams.kafka_source import KafkaSource
+
+    return KafkaSource(where.url, where.stream, where.group)
+
+
+MAKERS: Final[dict[str, Callable[[Where], Source]]] = {
+    "nats": _nats,
+    "redis": _redis,
+    "rediss": _redis,
+    "valkey": _redis,
+    "amqp": _rabbit,
+    "amqps": _rabbit,
+    "kafka": _kafka,
+}

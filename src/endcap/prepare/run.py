@@ -15,6 +15,7 @@ from endcap.prepare.stages import Cleaner
 from endcap.prepare.weights import kind_weights
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import PrepareSettings, Settings
+from endcap.schema.trust import CLAIMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def prepare(
     """
     settings = settings or PrepareSettings()
     table = kind_weights(kinds)
+    table[CLAIMED] = settings.claimed_weight * table["purchase"]
     with engine(settings) as run:
         cleaner = Cleaner(run, settings, table, progress)
         clean = cleaner.clean(events, items, aliases or {}, now or datetime.now(UTC))

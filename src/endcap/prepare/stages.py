@@ -93,7 +93,7 @@ class Cleaner:
     def _read(self, source: Source, aliases: Mapping[str, str]) -> ir.Table:
         events = self.engine.source(source)
         need(events.columns)
-        conformed = words.conform(events)
+        conformed = words.doubt(words.conform(events))
         if not isinstance(source, pa.Table | Path | str):  # batches pass by only once
             conformed = self.engine.keep(conformed)
         alias = self.engine.source(words.alias_table(aliases)) if aliases else None

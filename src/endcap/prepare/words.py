@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from endcap.schema.actors import VISITOR_PREFIX
 from endcap.schema.kinds import KINDS
+from endcap.schema.trust import CLAIMED, MARK, PROVABLE
 
 KIND_CODES: Final[dict[str, int]] = {name: code for code, name in enumerate(KINDS)}
 """Built-in kinds keep their numbers; kinds of the settings follow in sorted order."""
@@ -29,6 +30,7 @@ COLUMNS: Final[dict[str, str]] = {
     "quantity": "int64",
     "price": "float64",
     "order_id": "string",
+    "properties": "string",
 }
 """What `prepare` reads of an event; a column that is missing is null throughout."""
 
@@ -78,6 +80,13 @@ def turn_negatives(events: ir.Table) -> ir.Table:
         kind=ibis.ifelse(back.fill_null(False), "refund", events.kind),
         quantity=ibis.least(events.quantity.abs(), MOST_UNITS),
     )
+
+
+def doubt(events: ir.Table) -> ir.Table:
+    """Give claims (see `schema.trust`) the kind that stands for them; properties have served."""
+    told = events.kind.isin(sorted(PROVABLE)) & events.properties.contains(MARK)
+    claimed = ibis.ifelse(told.fill_null(False), CLAIMED, events.kind)
+    return events.mutate(kind=claimed).drop("properties")
 
 
 def numbered(events: ir.Table, name: str) -> ir.Table:

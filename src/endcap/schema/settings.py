@@ -90,6 +90,9 @@ class PrepareSettings(Strict):
     Bulk buyers are counted in the report and stay."""
     bulk_units: int = pydantic.Field(default=12, ge=2)
     """Nobody with fewer units a line buys in bulk."""
+    claimed_weight: float = pydantic.Field(default=0.3, ge=0, le=1)
+    """What a purchase or rating counts that came under a public key, for a browser says what it
+    likes; 0 leaves it out. Whoever claims it sees it counted whole."""
     threads: int = pydantic.Field(default=0, ge=0)
     """Threads of the columnar engine; 0 takes all."""
     memory_mb: int = pydantic.Field(default=4096, ge=128)
@@ -126,6 +129,17 @@ class LiveSettings(Strict):
     """Before all keys, so that two shops can share one Redis."""
     timeout_ms: int = pydantic.Field(default=250, ge=1)
     """Nobody waits longer for an answer; then replicas read histories from the store instead."""
+
+
+class LimitSettings(Strict):
+    """How many requests a minute; 0 is any number. Without keys nothing is limited."""
+
+    public_per_minute: int = pydantic.Field(default=0, ge=0)
+    """Under one public key, all browsers that use it together."""
+    secret_per_minute: int = pydantic.Field(default=0, ge=0)
+    """Under one secret key."""
+    actor_per_minute: int = pydantic.Field(default=240, ge=0)
+    """Events and slates of one shopper under public keys."""
 
 
 class WorkerSettings(Strict):
@@ -171,6 +185,7 @@ class Settings(Strict):
     prepare: PrepareSettings = PrepareSettings()
     serve: ServeSettings = ServeSettings()
     live: LiveSettings = LiveSettings()
+    limits: LimitSettings = LimitSettings()
     worker: WorkerSettings = WorkerSettings()
 
 

@@ -19,11 +19,13 @@ from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
+from endcap.schema.trust import CLAIMED
 from endcap.serve.answered import SlateWriter
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
+from endcap.serve.rates import Rates
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
@@ -67,13 +69,16 @@ class Runtime:
         self.draining = False
         self.slates = 0
         self.keys = KeyRing(settings.store.folder)
+        self.rates = Rates(settings.limits, settings.serve.workers)
         self.running: dict[str, str] = {}
         self.kinds = {
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,
         }
+        bought = self.kinds["purchase"]
+        weights = {**self.kinds, CLAIMED: settings.prepare.claimed_weight * bought}
         self._ear = open_ear(settings)
-        self.live = open_live_state(settings.live, store, self.kinds, bus)
+        self.live = open_live_state(settings.live, store, weights, bus)
         if self._ear:
             self._ear.listen(self.live)
         self.places = Places(store.documents, settings.store.folder)

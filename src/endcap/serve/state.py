@@ -18,6 +18,7 @@ from endcap.recommend.filters.columns import Columns
 from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, TAKEN_UP, History
 from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
+from endcap.schema.trust import CLAIMED, PROVABLE, is_claimed
 from endcap.serve.histories import Histories
 
 Row = tuple[Any, ...]
@@ -198,7 +199,7 @@ class LiveState:
                 elif item is not None and kind in self._kinds:
                     self._histories.add(who, (item, kind, _micros(time), _float(value)))
         if not receipt.duplicate:
-            self._count(rows)
+            self._count(_believed(rows, events))
             self._follow_shown(rows)
         self._touch()
 
@@ -214,7 +215,7 @@ class LiveState:
                 self._histories.forget(who)
                 self._shown.forget(who)
         if not repeats:
-            self._count(rows)
+            self._count(_believed(rows, events))
         self._touch()
 
     def warm(self, end: threading.Event, days: float = WARM_DAYS) -> None:
@@ -224,7 +225,7 @@ class LiveState:
         for batch in self._store.log.scan(until - timedelta(days=days), until, kinds):
             if end.is_set():
                 return
-            self._count(_rows(batch))
+            self._count(_believed(_rows(batch), batch))
         self._touch()
 
     def warm_exposure(self, end: threading.Event) -> None:
@@ -332,6 +333,17 @@ _USED: Final = ("user_id", "visitor_id", "item_id", "kind", "time", "value")
 
 def _rows(events: pa.Table | pa.RecordBatch) -> list[Row]:
     return list(zip(*(events.column(name).to_pylist() for name in _USED), strict=True))
+
+
+def _believed(rows: list[Row], events: pa.Table | pa.RecordBatch) -> list[Row]:
+    """Give claims the kind that stands for them: to everybody else they count less."""
+    if not any(row[3] in PROVABLE for row in rows):
+        return rows
+    told = events.column("properties").to_pylist()
+    return [
+        (*row[:3], CLAIMED, *row[4:]) if row[3] in PROVABLE and is_claimed(properties) else row
+        for row, properties in zip(rows, told, strict=True)
+    ]
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endcap.serve.console.login import COOKIE
 from endcap.serve.console.login import PATH as LOGIN
+from endcap.serve.http.limiting import heed
 from endcap.serve.http.problems import ApiError
 from endcap.serve.keys import Key
 from endcap.serve.runtime import Runtime
@@ -54,6 +55,7 @@ class Lock:
     def __init__(self, app: ASGIApp, runtime: Runtime, access: Access, *, pages: bool) -> None:
         self.app = app
         self._keys = runtime.keys
+        self._rates = runtime.rates
         self._access = access
         self._pages = pages
 
@@ -68,6 +70,8 @@ class Lock:
                 return
             _check(key, self._access)
             scope.setdefault("state", {})["key_kind"] = key.kind if key else ""
+            if key:
+                heed(scope, self._rates.key(key))
         await self.app(scope, receive, send)
 
     def _cookie(self, request: Request) -> Key | None:

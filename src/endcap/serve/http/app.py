@@ -51,7 +51,7 @@ def create_app(settings: Settings, *, bus: LiveBus | None = None) -> FastAPI:
         allow_origins=settings.serve.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "idempotency-key", "x-request-id"],
-        expose_headers=["x-request-id", "retry-after"],
+        expose_headers=["x-request-id", "retry-after", "ratelimit", "ratelimit-policy"],
         max_age=3600,
     )
     app.add_middleware(Gate, runtime=runtime)

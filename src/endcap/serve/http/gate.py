@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from endcap.serve.http.limiting import STATE
+from endcap.serve.http.limiting import headers as rate_headers
 from endcap.serve.http.problems import on_bug
 from endcap.serve.runtime import Runtime
 
@@ -44,6 +46,8 @@ class Gate:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if verdicts := scope["state"].get(STATE):
+                    headers.update(rate_headers(verdicts))
                 if self.runtime.draining:
                     headers["connection"] = "close"  # a kept connection would soon be cut
             await send(message)

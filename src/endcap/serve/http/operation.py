@@ -18,6 +18,7 @@ from endcap.serve.http.access import Access, lock
 from endcap.serve.http.bodies import decode_body, decode_query, read_body
 from endcap.serve.http.calls import JSON, Call, Handler
 from endcap.serve.http.idempotency import once
+from endcap.serve.http.limiting import limit_asker
 from endcap.serve.runtime import Runtime
 
 
@@ -93,5 +94,7 @@ class Operation:
         if self.body is not None:
             content = await read_body(request, runtime.settings.serve.max_body_bytes)
             call.body = content if self.row else decode_body(content, self.body)
+        if self.access == "public":
+            limit_asker(call, call.query if self.body is None else call.body)
         answer = await (once(call, content, self.handler) if self.writes else self.handler(call))
         return answer.response()

@@ -143,6 +143,21 @@ def test_a_met_need_hands_over_to_what_completes_it(model: Any, shop: MemoryStat
     assert served() == ("p", "there")
 
 
+def test_the_like_of_what_was_just_bought_counts_less_on_any_page(
+    model: Any, shop: MemoryState
+) -> None:
+    place = {"levels": [{"name": "personal", "weights": {"item-knn": 1.0}}]}
+    met = {**place, "closed": {"factor": 0.1, "days": 30}}
+    shop.add("ann", "i00", days_ago=2)
+    like = [i for i in ids(ask(model, shop, place, k=6)) if int(i[1:]) % 4 == 0]
+    assert like
+    after = ids(ask(model, shop, met, k=6))
+    assert set(after[-len(like) :]) == set(like)
+    shop.events["ann"] = []
+    shop.add("ann", "i00", days_ago=40)  # long ago
+    assert ids(ask(model, shop, met, k=6)) == ids(ask(model, shop, place, k=6))
+
+
 def test_a_given_list_is_ranked_and_the_unknown_come_last(model: Any, shop: MemoryState) -> None:
     shop.add("ann", "i00")
     given = ("new", "i03", "i04", "gone", "i02")
@@ -169,6 +184,14 @@ def test_a_given_list_is_ranked_and_the_unknown_come_last(model: Any, shop: Memo
 def test_levels_are_strict(level: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Placement.parse({"levels": [level]})
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"), [({}, "does nothing"), ({"then": "x", "by": "brnd"}, "brand")]
+)
+def test_needs_are_strict(closed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Placement.parse({"levels": [{"name": "x", "past": {}}], "closed": closed})
 
 
 def test_a_recipe_hands_over_only_to_places_it_has() -> None:

@@ -158,7 +158,9 @@ class Closed(Strict):
     Attributes
     ----------
     then
-        The placement that answers instead.
+        The placement that answers instead, on a page that is about an item.
+    factor
+        What the scores of items of a met need count, on any page; 0 hides them.
     kinds
         Events that meet a need.
     days
@@ -171,7 +173,8 @@ class Closed(Strict):
         the item is due.
     """
 
-    then: str = pydantic.Field(pattern=NAME)
+    then: str = pydantic.Field(default="", pattern=f"^$|{NAME}")
+    factor: float = pydantic.Field(default=1.0, ge=0, le=1)
     kinds: tuple[str, ...] = pydantic.Field(default=("purchase",), min_length=1)
     days: float = pydantic.Field(default=60.0, gt=0)
     by: str = "categories"
@@ -179,6 +182,8 @@ class Closed(Strict):
 
     @pydantic.model_validator(mode="after")
     def _is_a_field(self) -> Self:
+        if not self.then and self.factor == 1:
+            raise ConfigError("closed does nothing.", hint="Give it then, or a factor below 1.")
         texts = [n for n, kind in ITEM_FIELDS.items() if kind in {Kind.TEXT, Kind.TEXTS}]
         if self.by and self.by not in texts and not self.by.startswith(ATTRIBUTES):
             raise ConfigError(
@@ -278,7 +283,7 @@ def check_placements(
                         f"{model!r}, which is no model of the recipe.",
                         hint=nearest(model, models),
                     )
-        if placement.closed and placement.closed.then not in placements:
+        if placement.closed and placement.closed.then not in {"", *placements}:
             raise ConfigError(
                 f"Recipe {name!r}: placement {place!r} hands over to {placement.closed.then!r}, "
                 "which is no placement.",

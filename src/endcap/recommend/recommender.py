@@ -14,7 +14,7 @@ from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
 from endcap.recommend.composing import apply_rules, depth
 from endcap.recommend.evidence import seen
-from endcap.recommend.places.needs import is_met
+from endcap.recommend.places.needs import alike, is_about, met
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
 from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf, explained
@@ -110,7 +110,9 @@ class Recommender:
         placement, notes = self._placement(request.placement)
         who = actor(request.user_id, request.visitor_id)
         history = self._history(who, state, notes)
-        placement, answered_as = self._handed_over(placement, request, state, history, now)
+        closed = placement.closed
+        needs = met(closed, history, now, self._loaded) if closed else []
+        placement, answered_as = self._handed_over(placement, request.context_items, needs, state)
         rules = placement.rules
         taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
         if who and rules.fatigue.cap is not None:
@@ -118,6 +120,10 @@ class Recommender:
         k = min(request.k, len(request.rank)) if request.rank else request.k
         shelf = Shelf(k, taken, notes=notes, depth=depth(rules, k))
         screen = Screen.of(placement, request, state, history, now)
+        if closed and needs and closed.factor < 1:
+            screen = screen.weighing(
+                state.columns, alike(closed, needs, state.columns), closed.factor
+            )
         asked = Answering(self._loaded, placement, request, state, history, who, now, screen)
         asked.fill(shelf)
         effects: tuple[Effect, ...] = ()
@@ -131,15 +137,14 @@ class Recommender:
         return replace(slate, answered_as=answered_as, rules=effects, cost=cost)
 
     def _handed_over(
-        self, placement: Placement, request: Request, state: State, history: History, now: int
+        self, placement: Placement, page: tuple[str, ...], needs: Sequence[str], state: State
     ) -> tuple[Placement, str]:
         """Return the placement that answers instead where the need of the page is met."""
         closed = placement.closed
-        if closed is None or not request.context_items or closed.then not in self.placements:
+        if closed is None or closed.then not in self.placements or not needs or not page:
             return placement, ""
-        known = state.columns
-        met = is_met(closed, request.context_items, history, now, known, artefact=self._loaded)
-        return (self.placements[closed.then], closed.then) if met else (placement, "")
+        about = is_about(closed, needs, page, state.columns)
+        return (self.placements[closed.then], closed.then) if about else (placement, "")
 
     def _placement(self, name: str) -> tuple[Placement, list[str]]:
         notes = [self.trouble] if self.trouble else []

@@ -83,7 +83,18 @@ class Screen:
             factor = boost.factor(columns, world)
         if out.factor is not None:
             factor = factor * _stretched(out.factor, len(factor), 1.0)
-        return type(self)(columns, out.mask, factor)
+        mask = None if out.mask is None else _stretched(out.mask, len(factor), False)
+        return type(self)(columns, mask, factor)
+
+    def weighing(self, columns: Columns, some: Bools | None, factor: float) -> Self:
+        """Return the screen under which the scores of some items count `factor` times."""
+        if some is None:
+            return self
+        factors = np.where(some, factor, 1.0)
+        if self.factor is not None:
+            factors = factors * _stretched(self.factor, len(factors), 1.0)
+        mask = None if self.mask is None else _stretched(self.mask, len(factors), False)
+        return type(self)(columns, mask, factors)
 
     def narrowed(self, columns: Columns, mask: Bools) -> Self:
         """Return the screen that lets through only what `mask` does as well."""

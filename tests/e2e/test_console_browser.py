@@ -179,6 +179,61 @@ def test_the_language_switch_stays(watched: Open) -> None:
     assert watched("/", locale="zh-CN").title().startswith("1")
 
 
+def test_a_place_is_tried_out_published_and_undone(watched: Open) -> None:
+    page = watched("/placements?name=similar")
+    base = page.url.split("/placements")[0]
+    expect(page.get_by_role("heading", name="Instead of this")).to_be_visible()
+    body = page.get_by_role("textbox", name="Change it")
+    text = body.input_value()
+    assert "[[levels]]" in text
+
+    def send(said: str, button: str) -> None:
+        body.fill(said)
+        page.get_by_role("button", name=button).click()
+
+    send(f"filtr = 'price < 3'\n{text}", "Publish")
+    expect(page.get_by_role("alert").filter(has_text="filtr")).to_contain_text("filter")
+    assert body.input_value().startswith("filtr = 'price < 3'")  # nothing typed is lost
+
+    ruled = (
+        f"filter = 'price < 4'\n{text}\n[rules]\nquotas = [{{ where = 'price > 2', max = 3 }}]\n"
+    )
+    send(ruled, "Try it out")
+    trial = page.locator("#trial-panel")
+    expect(trial).to_contain_text("lively shoppers")
+    expect(trial.locator(".prices tbody tr")).to_have_count(1)
+    expect(trial.locator(".pair")).to_have_count(4)
+    now = page.request.get(f"{base}/v1/placements/similar").json()
+    assert (now["origin"], now["version"]) == ("recipe", 0)  # nothing was changed
+
+    send(ruled, "Publish")
+    expect(page.get_by_role("status")).to_have_text(
+        "Published. The next request is answered by it."
+    )
+    slate = page.request.get(
+        f"{base}/v1/recommendations?placement=similar&context_items=k1&k=8"
+    ).json()["items"]
+    assert slate
+    assert all(float(item["properties"]["price"]) < 4 for item in slate)
+    page.get_by_role("button", name="Undo the last change").click()
+    expect(page.get_by_role("status")).to_have_text("Undone. The version before answers again.")
+    assert page.request.get(f"{base}/v1/placements/similar").json()["origin"] == "recipe"
+
+
+def test_a_new_place_begins_from_the_home_page(watched: Open) -> None:
+    page = watched("/placements")
+    base = page.url.split("/placements")[0]
+    page.get_by_label("A new place").fill("garden-sale")
+    page.get_by_role("button", name="Begin from the home page").click()
+    expect(page.locator(".lead").first).to_contain_text("There is no such place yet")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("link", name="garden-sale")).to_have_attribute("aria-current", "page")
+    slate = page.request.get(
+        f"{base}/v1/recommendations?placement=garden-sale&user_id=1001&k=3"
+    ).json()
+    assert (slate["placement"], slate["degraded"]) == ("garden-sale", False)
+
+
 def test_the_heat_map_is_drawn_and_has_a_table(watched: Open) -> None:
     page = watched("/?user=1005", color_scheme="dark")
     page.locator("#heat").scroll_into_view_if_needed()
@@ -225,7 +280,14 @@ def test_all_works_without_scripts(watched: Open) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
 def test_axe_finds_nothing(watched: Open, language: str, scheme: str) -> None:
-    visited = ("/?user=1010", "/?visitor=v1&like=t2", "/catalogue", "/events", "/?q=zzz")
+    visited = (
+        "/?user=1010",
+        "/?visitor=v1&like=t2",
+        "/placements?name=similar",
+        "/catalogue",
+        "/events",
+        "/?q=zzz",
+    )
     page = watched(f"/?lang={language}", color_scheme=scheme, reduced_motion="reduce")
     base = page.url.split("/?")[0]
     for path in visited:
@@ -247,7 +309,7 @@ def test_no_page_scrolls_sideways(watched: Open, width: int) -> None:
     """720 px at 200 % zoom is 360 px, and 1280 px at 400 % is 320 px."""
     page = watched("/?user=1011&like=k3", viewport={"width": width, "height": 800})
     base = page.url.split("/?")[0]
-    for path in ("", "/catalogue", "/events"):
+    for path in ("", "/placements", "/catalogue", "/events"):
         if path:
             page.goto(base + path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -1,12 +1,13 @@
 """What rules would do before they go live: slates of some users with and without them."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from endcap.recommend.composing import NOT_ON_OFFER
-from endcap.recommend.recipe import HOME
+from endcap.recommend.recipe import HOME, Placement
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request, Slate
 from endcap.recommend.slates.compose import Effect
@@ -68,16 +69,42 @@ def preview(
     """
     rules.check(state.columns)
     place = recommender.placements.get(placement, recommender.placements[HOME])
+    bare, ruled = (place.model_copy(update={"rules": chosen}) for chosen in (Rules(), rules))
+    return preview_place(recommender, state, placement, bare, ruled, users, k=k)
+
+
+def preview_place(  # noqa: PLR0917
+    recommender: Recommender,
+    state: State,
+    placement: str,
+    now: Placement | None,
+    then: Placement,
+    users: Sequence[str],
+    *,
+    k: int = 10,
+) -> list[Before]:
+    """Ask for the slate of each user as a place answers `now` and as it would `then`.
+
+    Parameters
+    ----------
+    now
+        None where there is no such place yet: then all slates before are empty.
+
+    A place that is asked with an item is asked with the last one of the user.
+    """
     bare, ruled = (
-        recommender.placed({placement: place.model_copy(update={"rules": chosen})})
-        for chosen in (Rules(), rules)
+        recommender.placed({**recommender.placements, placement: one})
+        for one in (now or then, then)
     )
     out = []
     for user in users:
-        request = Request(user_id=user, k=k, placement=placement, prices=True)
+        shown = _last_item(state, user) if any(x.evidence == "context" for x in then.levels) else ()
+        request = Request(user_id=user, k=k, placement=placement, prices=True, context_items=shown)
         before, after = (one.recommend([request], state)[0] for one in (bare, ruled))
-        if before.items:
-            out.append(_compared(user, rules, before, after))
+        if now is None:
+            before = dataclasses.replace(before, items=())
+        if before.items or after.items:
+            out.append(_compared(user, then.rules, before, after))
     return out
 
 
@@ -96,6 +123,10 @@ def prices(compared: Sequence[Before]) -> list[Price]:
         )
         for name, effects in found.items()
     ]
+
+
+def _last_item(state: State, user: str) -> tuple[str, ...]:
+    return tuple(state.history(user).item_ids[-1:])
 
 
 def _compared(user: str, rules: Rules, before: Slate, after: Slate) -> Before:

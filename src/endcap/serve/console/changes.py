@@ -1,6 +1,7 @@
 """What one event changed on the shelf."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -40,8 +41,15 @@ class Happening:
 
 def compare(before: Slate, after: Slate) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, int]]:
     """Return (entered, left, moved), as in `Happening`, between two slates of one shopper."""
-    old = {item.item_id: item.rank for item in before.items}
-    new = {item.item_id: item.rank for item in after.items}
+    sides = ([item.item_id for item in slate.items] for slate in (before, after))
+    return compare_ids(*sides)
+
+
+def compare_ids(
+    before: Sequence[str], after: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, int]]:
+    """Return (entered, left, moved), as in `Happening`, between two lists of items, best first."""
+    old, new = ({item_id: n for n, item_id in enumerate(ids)} for ids in (before, after))
     return (
         tuple(i for i in new if i not in old),
         tuple(i for i in old if i not in new),

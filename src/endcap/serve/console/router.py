@@ -23,6 +23,7 @@ from endcap.serve.console.guard import HEADERS, own_post
 from endcap.serve.console.i18n import Words, choose
 from endcap.serve.console.links import link
 from endcap.serve.console.lists import PER_PAGE, Shelves, newest, reasons
+from endcap.serve.console.places import PlacesPage
 from endcap.serve.console.render import page
 from endcap.serve.console.seat import Seat, Who, as_json, ask, finite, seat
 
@@ -67,6 +68,7 @@ class Console:
             Route("/console/shoppers", self.shoppers),
             Route("/console/visitor", self.visitor),
             Route("/console/events", self.record, methods=["POST"]),
+            *PlacesPage(self._backend, self._directory).routes(),
             Route(f"{assets.URL}/{{name:path}}", assets.serve),
         ]
 

@@ -16,6 +16,7 @@ from endcap.recommend.filters.columns import Columns
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.state import History
 from endcap.recommend.training import fit
+from endcap.schema.tables import ITEMS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY_US = 86_400_000_000
@@ -36,6 +37,7 @@ class MemoryState:
         self.columns = Columns(catalogue)
         self.live: LiveCounts | None = None
         self.exposure: dict[str, int] = {}
+        self.newest = ITEMS.empty_table()
         self.shown = (
             {}
             if catalogue is None
@@ -58,6 +60,9 @@ class MemoryState:
 
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         return self.shelf.among(item_ids, now)
+
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        return self.newest
 
     def available_ids(self, now: int) -> Sequence[str]:
         return self.shelf.ids(now)

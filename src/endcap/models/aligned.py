@@ -260,10 +260,10 @@ def _slope(
         target = (root * truth).ravel().astype(np.float64)
         products += [[one @ other for other in sides] for one in sides]
         wanted += [side @ target for side in sides]
-    return _not_negative(products, wanted)
+    return not_negative(products, wanted)
 
 
-def _not_negative(
+def not_negative(
     products: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
     """Solve two normal equations with neither unknown below 0."""

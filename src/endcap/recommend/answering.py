@@ -11,6 +11,7 @@ from endcap.recommend.chain import Question, descend
 from endcap.recommend.evidence import Moment
 from endcap.recommend.filters.expression import Bools
 from endcap.recommend.filters.world import World
+from endcap.recommend.newcomers import Fresh
 from endcap.recommend.places.past import past_picks
 from endcap.recommend.recipe import Level, Placement
 from endcap.recommend.screen import Screen
@@ -117,4 +118,17 @@ class Answering:
             artefact.weigh,
             screen.boosts(words),
             self.state.live,
+            self._fresh(artefact, screen),
+        )
+
+    def _fresh(self, artefact: Artefact, screen: Screen) -> Fresh | None:
+        if artefact.described is None or self.request.rank:
+            return None
+        items = self.state.newcomers(artefact.items)
+        if not items.num_rows:
+            return None
+        return Fresh(
+            items,
+            lambda ids: screen.ids(self.state.on_shelf(ids, self.now)),
+            screen.boosts_of,
         )

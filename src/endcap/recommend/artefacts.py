@@ -30,6 +30,7 @@ from typing import Any, Final
 import structlog
 
 from endcap.models.base import Model
+from endcap.models.described import Described, load_described, save_described
 from endcap.models.ranking import Ranker, load_ranker, save_ranker
 from endcap.models.store import MANIFEST, load, publishing, read_manifest, save, write_manifest
 from endcap.prepare.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ KEEP: Final = 5
 CURRENT: Final = "current"
 SEAL: Final = "manifest.sha256"
 RANKER: Final = "_ranker"
+DESCRIBED: Final = "_described"
 ID: Final = re.compile(r"\d{8}T\d{9}-[0-9a-f]{8}")
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,8 @@ class Artefact:
         The rest of the manifest: ``dataset``, ``seed``, ``code``, ``created``, ``metrics``, ….
     ranker
         The second stage; None where there is none.
+    described
+        What the catalogue says of the items, by which newcomers are ranked; None where unknown.
 
     Stability: caller.
     """
@@ -76,6 +80,7 @@ class Artefact:
     items: Vocabulary = field(repr=False)
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
     ranker: Ranker | None = field(default=None, repr=False)
+    described: Described | None = field(default=None, repr=False)
 
     @cached_property
     def weigh(self) -> Weighing:
@@ -90,6 +95,7 @@ class Artefact:
         *,
         id: str = "",
         ranker: Ranker | None = None,
+        described: Described | None = None,
         **facts: Any,
     ) -> "Artefact":
         """Put together models that were fitted on one data set."""
@@ -97,7 +103,7 @@ class Artefact:
         for name, model in models.items():
             if model.items != first.items or model.users != first.users:
                 raise ArtefactError(f"Model {name!r} was fitted on another data set.")
-        return cls(id, recipe, models, first.users, first.items, facts, ranker)
+        return cls(id, recipe, models, first.users, first.items, facts, ranker, described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +126,12 @@ def publish(folder: Path, artefact: Artefact) -> Path:
             save(model, draft / name)
         if artefact.ranker is not None:
             save_ranker(artefact.ranker, draft / RANKER)
+        if artefact.described is not None:
+            save_described(artefact.described, draft / DESCRIBED)
         recipe = artefact.recipe.model_dump(mode="json")
         content: dict[str, Any] = {"id": artefact.id, "recipe": recipe}
         content |= {"models": list(artefact.models), "ranked": artefact.ranker is not None}
+        content |= {"described": artefact.described is not None}
         content |= {"facts": artefact.facts}
         write_manifest(draft, content)
         (draft / SEAL).write_text(_sha256(draft / MANIFEST), encoding="ascii")
@@ -142,10 +151,13 @@ def load_artefact(folder: Path, artefact_id: str) -> Artefact:
         manifest = _sealed_manifest(place)
         models = {name: load(place / name) for name in manifest["models"]}
         ranker = load_ranker(place / RANKER) if manifest.get("ranked") else None
+        described = load_described(place / DESCRIBED) if manifest.get("described") else None
         recipe = Recipe.parse(manifest["recipe"], where=f"recipe of {artefact_id}")
     except (OSError, KeyError, ValueError) as error:
         raise ArtefactError(f"{place} is damaged: {error}.", hint="Roll back or train.") from error
-    return Artefact.of(recipe, models, id=artefact_id, ranker=ranker, **manifest["facts"])
+    return Artefact.of(
+        recipe, models, id=artefact_id, ranker=ranker, described=described, **manifest["facts"]
+    )
 
 
 def current(folder: Path) -> str | None:

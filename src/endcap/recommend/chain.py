@@ -1,7 +1,7 @@
 """One level of the fallback chain: evidence, retrieve and filter, rank, explain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import Blend, blend
 from endcap.recommend.evidence import Evidence, Moment
 from endcap.recommend.explain import explain
+from endcap.recommend.newcomers import ANCHORS, Fresh, arrivals
 from endcap.recommend.recipe import Level
 from endcap.recommend.second import DEPTH, rank_again, ranks
 from endcap.recommend.shelf import Pick, Shelf
@@ -45,6 +46,8 @@ class Question:
         float32 (n_items,): times what each score counts; None leaves them as they are.
     live
         What everybody does now; None where nobody counts along.
+    fresh
+        Items that the models do not know; None where there are none.
     """
 
     moment: Moment
@@ -53,6 +56,7 @@ class Question:
     weigh: Weighing
     boost: npt.NDArray[np.float32] | None = None
     live: LiveCounts | None = None
+    fresh: Fresh | None = None
 
 
 def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) -> None:
@@ -68,6 +72,7 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         return
     models, weights = counting_along(artefact, level, question.live)
     query = evidence.within(question.allowed, _rows(artefact, shelf.taken))
+    fresh = question.fresh if level.evidence != "none" else None
     ranker = artefact.ranker if level.ranked else None
     if ranker is not None and not ranks(ranker, artefact.models, level.weights):
         ranker = None  # another blend than it learned from
@@ -76,10 +81,12 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         weights,
         query,
         candidates=level.candidates,
-        k=max(shelf.missing, DEPTH) if ranker else shelf.missing,
+        k=max(shelf.missing, DEPTH if ranker else 0, ANCHORS if fresh else 0),
         seed=question.seed,
         boost=question.boost,
     )
+    first = answer
+    answer = first.first(max(shelf.missing, DEPTH) if ranker else shelf.missing)
     if ranker is not None:
         answer = _again(ranker, artefact, level, question, answer, query, shelf)
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
@@ -90,13 +97,33 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     rows = enumerate(
         zip(ids, answer.scores.tolist(), answer.sources, answer.items.tolist(), strict=True)
     )
-    shelf.put(
-        level.name,
-        (
-            Pick(item_id, score, source, level=level.name, place=at, told=told, due=due.get(row, 0))
-            for at, (item_id, score, source, row) in rows
-        ),
-    )
+    picks = [
+        Pick(item_id, score, source, level=level.name, place=at, told=told, due=due.get(row, 0))
+        for at, (item_id, score, source, row) in rows
+    ]
+    if fresh is not None and artefact.described is not None:
+        new = arrivals(artefact.described, first, evidence, fresh, shelf.taken)
+        picks = _among(picks, new, first if ranker else None, level.name)
+    shelf.put(level.name, picks)
+
+
+def _among(known: list[Pick], new: list[Pick], first: Blend | None, level: str) -> list[Pick]:
+    """Return known items and newcomers by score, known ones first where it is the same.
+
+    Parameters
+    ----------
+    first
+        The blend before a second stage ordered again: a newcomer takes the score that stands at
+        its place among the blend's, for it is on their scale.
+    """
+    if first is not None and known:
+        ladder, rungs = -first.scores, [pick.score for pick in known]
+        places = np.searchsorted(ladder, [-pick.score for pick in new], side="right")
+        new = [
+            replace(pick, score=rungs[min(int(at), len(rungs) - 1)])
+            for pick, at in zip(new, places, strict=True)
+        ]
+    return sorted([*known, *(replace(pick, level=level) for pick in new)], key=lambda p: -p.score)
 
 
 def _due(artefact: Artefact, level: Level, query: Queries) -> dict[int, int]:

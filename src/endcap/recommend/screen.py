@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.prepare.vocabulary import Vocabulary
-from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.columns import UNKNOWN_ROW, Columns
 from endcap.recommend.filters.expression import Bools, Expression, Floats, understood
 from endcap.recommend.filters.world import World
 from endcap.recommend.recipe import Level, Placement
@@ -113,6 +113,13 @@ class Screen:
         if self.columns is None or self.factor is None:
             return None
         return self.factor[self.columns.view(words)].astype(np.float32)
+
+    def boosts_of(self, item_ids: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return float64 (n,): times what the score of each of some items counts."""
+        if self.columns is None or self.factor is None:
+            return np.ones(len(item_ids))
+        rows = self.columns.rows(item_ids)
+        return self.factor[np.where(rows < len(self.factor), rows, UNKNOWN_ROW)]
 
     def ids(self, item_ids: Sequence[str]) -> Sequence[str]:
         """Return those that may be shown, in their order."""

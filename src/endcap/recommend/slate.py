@@ -73,7 +73,8 @@ class Reason:
     ----------
     kind
         ``"history"`` (past events speak for it), ``"similar"`` (to a context item),
-        ``"popular"``, ``"trending"``, ``"content"``.
+        ``"popular"``, ``"trending"``, ``"content"``, ``"new"`` (posted after the models were
+        trained, and like what they put first).
     item_id
         The past or context item that speaks for it; None for popularity.
     share

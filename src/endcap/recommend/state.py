@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
@@ -148,10 +149,16 @@ class State(Protocol):
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """Return those of some items that may be shown at `now`, in their order."""
 
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        """Return the rows of the catalogue (schema `ITEMS`) that `words` do not hold, by id.
+
+        The same object until something changes, so that what is made of it can be kept.
+        """
+
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first.
 
-        It is the shelf of last resort, and the only one with items younger than the models.
+        It is the shelf of last resort.
         """
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from endcap.events.store import Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, History
 from endcap.schema.actors import VISITOR_PREFIX
 
@@ -47,6 +48,7 @@ class StoreState:
         self._availability = Availability(self._items)
         self._columns: Columns | None = None
         self._exposure: Counter[str] | None = None
+        self._newcomers: tuple[Vocabulary, pa.Table] | None = None
 
     @property
     def version(self) -> int:
@@ -99,6 +101,12 @@ class StoreState:
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """Return those of some items that may be shown at `now`, in their order."""
         return self._availability.among(item_ids, now)
+
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        """Return the rows of the catalogue that `words` do not hold, as of the last `refresh`."""
+        if self._newcomers is None or self._newcomers[0] is not words:
+            self._newcomers = words, unknown_to(words, self._items)
+        return self._newcomers[1]
 
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first."""

@@ -12,6 +12,7 @@ import structlog
 
 from endcap.events.store import Store
 from endcap.models.base import Model
+from endcap.models.described import READ, Described
 from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
@@ -134,10 +135,21 @@ def train(
         }
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))
         second = None if ranker is None else replace(ranker, facts=ItemFacts.of(data))
-        publish(folder, Artefact.of(recipe, fitted.models, id=name, ranker=second, **about))
+        made = Artefact.of(
+            recipe, fitted.models, id=name, ranker=second, described=described(data), **about
+        )
+        publish(folder, made)
         artefact = promote(folder, name)
         prune(folder)
     return artefact
+
+
+def described(data: Dataset) -> Described | None:
+    """Return what the catalogue says of the items; None where it says nothing."""
+    said = data.item_table.select([*READ])
+    if all(column.null_count == len(column) for column in said.columns):
+        return None
+    return Described.of(data.item_table)
 
 
 def train_store(

@@ -15,9 +15,11 @@ from endcap.models.live import Live, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.newcomers import Newcomers
 from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, TAKEN_UP, History
 from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
+from endcap.schema.tables import ITEMS
 from endcap.schema.trust import CLAIMED, PROVABLE, is_claimed
 from endcap.serve.histories import Histories
 
@@ -96,6 +98,7 @@ class LiveState:
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = facts_of(items)
             self._columns: Columns | None = None
+            self._newcomers = Newcomers(self._store.catalogue.items)
         with self._people:
             self._aliases = self._store.aliases()
             self._histories.clear()
@@ -155,6 +158,11 @@ class LiveState:
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """Return those of some items that may be shown at `now`, in their order."""
         return self._shelf.among(item_ids, now)
+
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        """Return the rows of the catalogue that `words` do not hold: items posted since."""
+        with self._goods:
+            return self._newcomers.of(words, self._facts)
 
     def available_ids(self, now: int) -> Sequence[str]:
         """Return the items of the catalogue that may be shown at `now`, newest first."""
@@ -264,6 +272,7 @@ class LiveState:
             self._facts = kept | facts_of(items)
             self._shelf.upsert(items)
             self._shelf.delete(gone)
+            self._newcomers.changed(items, gone)
             if self._columns is not None:
                 self._columns.upsert(items)
                 self._columns.delete(gone)
@@ -275,6 +284,7 @@ class LiveState:
             self._position = self._store.catalogue.position()
             self._facts = {**self._facts, **facts_of(items)}
             self._shelf.upsert(items)
+            self._newcomers.changed(items)
             if self._columns is not None:
                 self._columns.upsert(items)
         self._touch()
@@ -286,6 +296,7 @@ class LiveState:
             self._position = self._store.catalogue.position()
             self._facts = {key: value for key, value in self._facts.items() if key not in gone}
             self._shelf.delete(item_ids)
+            self._newcomers.changed(ITEMS.empty_table(), gone)
             if self._columns is not None:
                 self._columns.delete(item_ids)
         self._touch()

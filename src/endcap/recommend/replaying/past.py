@@ -16,6 +16,7 @@ from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.replaying.records import Live as LiveRecord
 from endcap.recommend.replaying.records import Past, Record, fingerprint
 from endcap.recommend.replaying.witness import only
@@ -63,6 +64,10 @@ class PastState:
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """See `State.on_shelf`."""
         return self._shelf.among(item_ids, now)
+
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        """See `State.newcomers`."""
+        return unknown_to(words, self._items)
 
     def available_ids(self, now: int) -> Sequence[str]:
         """See `State.available_ids`."""

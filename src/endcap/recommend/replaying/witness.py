@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import numpy.typing as npt
+import pyarrow as pa
 
 from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
@@ -89,6 +90,10 @@ class Witness:
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """See `State.on_shelf`."""
         return self._state.on_shelf(item_ids, now)
+
+    def newcomers(self, words: Vocabulary) -> pa.Table:
+        """See `State.newcomers`."""
+        return self._state.newcomers(words)
 
     def available_ids(self, now: int) -> Sequence[str]:
         """See `State.available_ids`."""

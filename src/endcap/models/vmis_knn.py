@@ -10,6 +10,7 @@ import pydantic
 from scipy import sparse
 
 from endcap.models.base import Answers, Model, Rng
+from endcap.models.candidates import Candidates
 from endcap.models.parallel import over_blocks
 from endcap.models.queries import Queries
 from endcap.models.topk import push
@@ -19,6 +20,8 @@ from endcap.schema.progress import Progress, silent
 
 BLOCK = 64
 """Queries that one kernel call answers."""
+FAINT = 1e-4
+"""Past events that count less, beside the loudest, are passed over: most of a long history."""
 
 
 class VMISKNN(HistorySpec):
@@ -149,6 +152,20 @@ class VMISKNNModel(Model):
             out[:, event] = (said * self.factor)[items]
         return out
 
+    def left_out(
+        self, query: Queries, items: npt.NDArray[np.int32], groups: npt.NDArray[np.int64], n: int
+    ) -> npt.NDArray[np.float32]:
+        """See `Model.left_out`; events so old that they are faint are not asked without."""
+        loud = np.flatnonzero(self._weights(query))
+        recent = groups[loud[0] :] if len(loud) else groups[:0]
+        asked = np.unique(recent[recent >= 0])
+        place = np.full(n + 1, -1, np.int64)  # the last is that of group -1
+        place[asked] = np.arange(len(asked))
+        whole = self.score(query, Candidates.of([items]))
+        out = np.tile(whole, (n, 1))
+        out[asked] = super().left_out(query, items, place[groups], len(asked))
+        return out
+
     @property
     def _index(self) -> tuple[npt.NDArray[Any], ...]:
         return self.indptr, self.sessions, self.posting_indptr, self.postings, self.trust
@@ -161,7 +178,10 @@ class VMISKNNModel(Model):
     def _weights(self, queries: Queries) -> npt.NDArray[np.float32]:
         if not len(self.rarity):
             return np.zeros(len(queries.items), np.float32)
-        return self.spec.event_weights(queries) * self.rarity[np.maximum(queries.items, 0)]
+        weights = self.spec.event_weights(queries) * self.rarity[np.maximum(queries.items, 0)]
+        loudest = np.zeros(len(queries), np.float32)
+        np.maximum.at(loudest, queries.query_of, weights)
+        return np.where(weights > FAINT * loudest[queries.query_of], weights, np.float32(0))
 
 
 def _sessions(
@@ -238,6 +258,10 @@ def _speak(near, told, index, rules, out):  # type: ignore[no-untyped-def]
     """Add to `out` what stands beside each item that is `told`; NaN turns into a number."""
     (ids, voices), indptr, sessions = near, index[0], index[1]
     _, _, gap_decay, before = rules
+    longest = 0
+    for s in ids:
+        longest = max(longest, indptr[s + 1] - indptr[s])
+    fade = np.exp(-np.arange(longest) / gap_decay)
     for n in range(len(ids)):
         start, end = indptr[ids[n]], indptr[ids[n] + 1]
         for a in range(start, end):
@@ -247,7 +271,7 @@ def _speak(near, told, index, rules, out):  # type: ignore[no-untyped-def]
             for b in range(start if before > 0 else a + 1, end):
                 if b == a:
                     continue
-                share = loud * np.exp(-(abs(b - a) - 1) / gap_decay)
+                share = loud * fade[abs(b - a) - 1]
                 if b < a:
                     share *= before
                 j = sessions[b]

@@ -23,6 +23,7 @@ from endcap.recommend.second import DEPTH, rank_again, ranks
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.slate import Reason
 from endcap.recommend.weighing import Weighing
+from endcap.schema.stages import stage
 
 Rows = npt.NDArray[np.int32]
 log = structlog.get_logger(__name__)
@@ -76,19 +77,21 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     ranker = artefact.ranker if level.ranked else None
     if ranker is not None and not ranks(ranker, artefact.models, level.weights):
         ranker = None  # another blend than it learned from
-    answer = blend(
-        models,
-        weights,
-        query,
-        candidates=level.candidates,
-        k=max(shelf.missing, DEPTH if ranker else 0, ANCHORS if fresh else 0),
-        seed=question.seed,
-        boost=question.boost,
-    )
+    with stage("retrieve"):
+        answer = blend(
+            models,
+            weights,
+            query,
+            candidates=level.candidates,
+            k=max(shelf.missing, DEPTH if ranker else 0, ANCHORS if fresh else 0),
+            seed=question.seed,
+            boost=question.boost,
+        )
     first = answer
     answer = first.first(max(shelf.missing, DEPTH) if ranker else shelf.missing)
     if ranker is not None:
-        answer = _again(ranker, artefact, level, question, answer, query, shelf)
+        with stage("rank"):
+            answer = _again(ranker, artefact, level, question, answer, query, shelf)
     shelf.notes += [f"{level.name}: model {name!r} failed" for name in answer.failed]
     otherwise = level.name if level.evidence == "none" else "history"
     told = _Told(models, answer, evidence, otherwise)

@@ -23,6 +23,7 @@ from endcap.recommend.slates.compose import Effect
 from endcap.recommend.state import History, State
 from endcap.schema.actors import actor
 from endcap.schema.errors import EndcapError, nearest
+from endcap.schema.stages import stage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -109,7 +110,8 @@ class Recommender:
         now = _micros(moment)
         placement, notes = self._placement(request.placement)
         who = actor(request.user_id, request.visitor_id)
-        history = self._history(who, state, notes)
+        with stage("history"):
+            history = self._history(who, state, notes)
         closed = placement.closed
         needs = met(closed, history, now, self._loaded) if closed else []
         placement, answered_as = self._handed_over(placement, request.context_items, needs, state)
@@ -128,12 +130,13 @@ class Recommender:
         asked.fill(shelf)
         effects: tuple[Effect, ...] = ()
         cost = nan
-        if shelf.depth:
-            composed = apply_rules(
-                rules, shelf, request, state, asked.world, who=who, fill=asked.fill
-            )
-            shelf.picks, effects, cost = composed
-        slate = self._slate(request, state, shelf, moment)
+        with stage("compose"):
+            if shelf.depth:
+                composed = apply_rules(
+                    rules, shelf, request, state, asked.world, who=who, fill=asked.fill
+                )
+                shelf.picks, effects, cost = composed
+            slate = self._slate(request, state, shelf, moment)
         return replace(slate, answered_as=answered_as, rules=effects, cost=cost)
 
     def _handed_over(

@@ -142,6 +142,17 @@ class LimitSettings(Strict):
     """Events and slates of one shopper under public keys."""
 
 
+class TelemetrySettings(Strict):
+    """OpenTelemetry traces of requests; off while `endpoint` is empty."""
+
+    endpoint: str = ""
+    """A receiver of OTLP over HTTP, such as ``http://localhost:4318``."""
+    sample: float = pydantic.Field(default=0.01, ge=0, le=1)
+    """Share of the requests that are traced; whoever sends ``traceparent`` decides by himself."""
+    service: str = "endcap"
+    """The name of the service in the traces."""
+
+
 class WorkerSettings(Strict):
     """When ``endcap worker`` trains again, and with what. A share of 0 never makes it due."""
 
@@ -186,6 +197,7 @@ class Settings(Strict):
     serve: ServeSettings = ServeSettings()
     live: LiveSettings = LiveSettings()
     limits: LimitSettings = LimitSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     worker: WorkerSettings = WorkerSettings()
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.errors import StoreError
+from endcap.schema.stages import stage
 from endcap.serve.intake import EVENT_ROWS, Context, Intake, take_one
 from endcap.serve.runtime import Runtime
 
@@ -66,7 +67,7 @@ async def _commit(
         return Receipt()
     began = time.perf_counter()
     future = runtime.store.log.submit(intake.rows, key=key, remember=remember)
-    with runtime.metrics.waiting(rows):
+    with runtime.metrics.waiting(rows), stage("write"):
         stored = await asyncio.wrap_future(future)
     runtime.metrics.commit.observe(time.perf_counter() - began)
     return stored

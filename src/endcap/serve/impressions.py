@@ -13,6 +13,7 @@ import structlog
 from endcap.events.store import EventLog
 from endcap.recommend.slate import Slate
 from endcap.schema.errors import StoreError
+from endcap.schema.stages import stage
 from endcap.schema.tables import EVENTS
 
 MOST_AT_ONCE: Final = 200
@@ -139,7 +140,8 @@ class ImpressionWriter:
         if not rows.num_rows:
             return
         try:
-            self._log.append(rows)
+            with stage("write"):
+                self._log.append(rows)
         except StoreError as error:
             self._on_dropped(rows.num_rows)
             log.warning("impressions dropped", count=rows.num_rows, reason=error.code)

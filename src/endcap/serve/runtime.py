@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
@@ -19,6 +20,7 @@ from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
+from endcap.schema.stages import traced
 from endcap.schema.trust import CLAIMED
 from endcap.serve.answered import SlateWriter
 from endcap.serve.holder import RecommenderHolder
@@ -29,6 +31,7 @@ from endcap.serve.rates import Rates
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
+from endcap.serve.tracing import open_telemetry
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -66,6 +69,7 @@ class Runtime:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
+        self.telemetry = open_telemetry(settings.telemetry)
         self.draining = False
         self.slates = 0
         self.keys = KeyRing(settings.store.folder)
@@ -164,7 +168,11 @@ class Runtime:
             self._ear.close()
         self.live.close()
         self.store.close()
+        if self.telemetry:
+            self.telemetry.close()
 
 
 async def _within(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    if traced():  # a thread knows of no span by itself
+        work = partial(copy_context().run, work)
     return await asyncio.get_running_loop().run_in_executor(pool, work)

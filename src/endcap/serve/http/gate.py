@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from contextlib import ExitStack
 from typing import Any, Final
 
 import structlog
@@ -52,7 +53,8 @@ class Gate:
                     headers["connection"] = "close"  # a kept connection would soon be cut
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), ExitStack() as stack:
+            span = self._span(scope, request_id, stack)
             try:
                 await self.app(scope, receive, answer)
             except Exception as error:
@@ -60,11 +62,27 @@ class Gate:
                     raise  # half of an answer is out: all that is left is to cut it off
                 await on_bug(Request(scope), error)(scope, receive, answer)
             finally:
+                if span is not None:
+                    self._finish(span, scope, status or 500)
                 self.runtime.metrics.requests.labels(
                     scope["method"] if scope["method"] in METHODS else "other",
                     self._template(scope),
                     f"{(status or 500) // 100}xx",
                 ).observe(time.perf_counter() - began)
+
+    def _span(self, scope: Scope, request_id: str, stack: ExitStack) -> Any:
+        """Begin a span for a request, until `stack` ends; None where nobody traces."""
+        tracer = self.runtime.telemetry
+        if tracer is None:
+            return None
+        return stack.enter_context(
+            tracer.request(scope["method"], Headers(scope=scope), request_id)
+        )
+
+    def _finish(self, span: Any, scope: Scope, status: int) -> None:
+        route = self._template(scope)
+        assert self.runtime.telemetry is not None
+        self.runtime.telemetry.finish(span, f"{scope['method']} {route}", route, status)
 
     def _template(self, scope: Scope) -> str:
         if not self._templates:

@@ -11,11 +11,13 @@ catalogue of 20,000 items, likeness of titles, a pin and four quotas, diversity,
 """
 
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 from time import thread_time
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks import report
 from endcap.evaluate.meter import Meter
@@ -102,8 +104,10 @@ class Still:
     """A catalogue in which nothing happens."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        words = [f"{a}{b}" for a in ("red", "blue", "oak", "tin") for b in range(250)]
-        titles = [" ".join(words[w] for w in row) for row in rng.integers(0, 1000, (CATALOGUE, 5))]
+        box = files("endcap.testing.box") / "online_retail" / "items.parquet"
+        with as_file(box) as path:
+            real = pq.read_table(path)["title"].to_pylist()
+        titles = [str(real[n % len(real)]) for n in rng.permutation(CATALOGUE)]
         ids = [f"i{n}" for n in range(CATALOGUE)]
         self.columns = Columns(
             pa.table(
@@ -117,13 +121,15 @@ class Still:
             )
         )
         self.exposure: dict[str, int] = {}
-        self._titles = dict(zip(ids, titles, strict=True))
+        self._facts = {i: {"title": title} for i, title in zip(ids, titles, strict=True)}
+        self._shown = {f"i{n}": n % 5 for n in range(0, CATALOGUE, 7)}
 
     def facts(self, item_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        return {item_id: {"title": self._titles[item_id]} for item_id in item_ids}
+        known = self._facts
+        return {item_id: known[item_id] for item_id in item_ids}
 
     def shown_to(self, actor: str) -> dict[str, int]:
-        return {f"i{n}": n % 5 for n in range(0, CATALOGUE, 7)}
+        return self._shown
 
 
 def _told(places: Sequence[int]) -> list[tuple[Reason, ...]]:

@@ -106,13 +106,13 @@ def worth(picks: Sequence[Pick]) -> npt.NDArray[np.float64]:
 
 def _supply(rules: Rules, shelf: Shelf, columns: Columns, world: World, fill: Fill) -> None:
     """Fetch more of what a lower quota asks for, where there is too little to choose from."""
-    for quota in rules.quotas:
-        wanted, _, _ = quota.limits(shelf.k)
-        if not quota.where or not wanted:
-            continue
+    limits = [(quota, quota.limits(shelf.k)[0]) for quota in rules.quotas]
+    lower = [(quota, wanted) for quota, wanted in limits if quota.where and wanted]
+    rows = columns.rows(pick.item_id for pick in shelf.picks) if lower else None
+    for quota, wanted in lower:
         with columns.lock:
             mask = Expression.filter(quota.where).mask(columns, world)
-            here = int(mask[columns.rows(pick.item_id for pick in shelf.picks)].sum())
+        here = int(mask[rows].sum())
         if here < wanted:
             _add(shelf, wanted - here, mask, fill)
 

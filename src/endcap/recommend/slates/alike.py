@@ -42,6 +42,9 @@ class Counted:
         indices, counts = (np.concatenate([row[side] for row in rows]) for side in (0, 1))
         return sparse.csr_array((counts, indices, indptr), shape=(len(texts), SPEC.columns))
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def _remember(self, fresh: dict[str, Counts]) -> None:
         with self._lock:
             if len(self._known) + len(fresh) > self._keep:
@@ -72,43 +75,54 @@ def likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 @numba.njit(cache=True, nogil=True)
 def _cosines(ends, features, counts, width, share):  # type: ignore[no-untyped-def]
-    """Weigh as `TextVectors.transform` does, and multiply each two rows once."""
+    """Multiply each two rows once, feature by feature."""
     n = len(ends) - 1
-    held = np.zeros(width + 1, np.int64)
+    start = np.zeros(width + 1, np.int32)
     for feature in features:
-        held[feature + 1] += 1
-    told = 0
-    for row in range(n):
-        told += ends[row + 1] > ends[row]
-    values = np.empty(len(features), np.float32)
-    for row in range(n):
-        squares = np.zeros(2)
-        for at in range(ends[row], ends[row + 1]):
-            rarity = np.log((1 + told) / (1 + held[features[at] + 1])) + 1
-            values[at] = (1 + np.log(counts[at])) * rarity
-            squares[2 * features[at] // width] += values[at] ** 2
-        whole = (1 - share) * (squares[0] > 0) + share * (squares[1] > 0)
-        for at in range(ends[row], ends[row + 1]):
-            block = 2 * features[at] // width
-            part = share if block else 1 - share
-            values[at] *= np.sqrt(part / whole / squares[block])
-    start = np.cumsum(held)
-    place = start.copy()
+        start[feature + 1] += 1
+    values = _weighed(ends, features, counts, start, share)
+    for feature in range(width):
+        start[feature + 1] += start[feature]
     owner = np.empty(len(features), np.int32)
-    sorted_values = np.empty(len(features), np.float32)
+    told = np.empty(len(features), np.float32)
+    place = start.copy()
     for row in range(n):
         for at in range(ends[row], ends[row + 1]):
-            owner[place[features[at]]] = row
-            sorted_values[place[features[at]]] = values[at]
-            place[features[at]] += 1
+            to = place[features[at]]
+            owner[to], told[to] = row, values[at]
+            place[features[at]] = to + 1
     out = np.zeros((n, n), np.float32)
     for feature in range(width):
         for a in range(start[feature], start[feature + 1]):
             row = out[owner[a]]
             for b in range(a + 1, start[feature + 1]):
-                row[owner[b]] += sorted_values[a] * sorted_values[b]
+                row[owner[b]] += told[a] * told[b]
     for i in range(n):
         out[i, i] = 1.0
         for j in range(i):
             out[i, j] = out[j, i]
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _weighed(ends, features, counts, held, share):  # type: ignore[no-untyped-def]
+    """Weigh as `TextVectors.transform` does; ``held[f + 1]`` texts hold feature f."""
+    n, half = len(ends) - 1, (len(held) - 1) // 2
+    told = 0
+    for row in range(n):
+        told += ends[row + 1] > ends[row]
+    rarity = np.log((1 + told) / (1 + np.arange(n + 1))) + 1
+    values = np.empty(len(features), np.float32)
+    for row in range(n):
+        squares = np.zeros(2)
+        for at in range(ends[row], ends[row + 1]):
+            value = rarity[held[features[at] + 1]]
+            if counts[at] != 1:
+                value *= 1 + np.log(counts[at])
+            values[at] = value
+            squares[int(features[at] >= half)] += value * value
+        parts = np.array([1 - share, share]) * (squares > 0)
+        scale = np.sqrt(parts / max(parts.sum(), 1e-30) / np.maximum(squares, 1e-30))
+        for at in range(ends[row], ends[row + 1]):
+            values[at] *= scale[int(features[at] >= half)]
+    return values

@@ -165,3 +165,11 @@ def test_only_the_shops_own_pages_may_call_from_a_browser(
     answer = shop.client.options("/v1/events/batch", headers=asks)
     assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
     assert answer.is_success is allowed
+
+
+def test_a_public_key_asks_for_no_counterfactual(shop: Served, keys: dict[str, str]) -> None:
+    ask_for = {"visitor_id": "v", "explain": "counterfactual"}
+    for kind, status in (("public", 403), ("secret", 200)):
+        headers = {"authorization": f"Bearer {keys[kind]}"}
+        answer = shop.client.get("/v1/recommendations", params=ask_for, headers=headers)
+        assert answer.status_code == status

@@ -101,8 +101,8 @@ async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
     """Give the slate an id of its own, log it as shown, count it, and put it into words."""
     runtime = call.runtime
     stranger = _is_stranger(call, ask)
-    if stranger and ask.explain:
-        detail = "A public key may not ask what an account did."
+    if ask.explain and getattr(call.request.state, "key_kind", "") == "public":
+        detail = "A public key may not ask what would be without: it takes many slates."
         raise ApiError(403, "key-too-weak", detail, hint="Ask with a secret key, from a server.")
     slate = replace(kept.slate, request_id=secrets.token_hex(12))
     told: dict[str, Counterfactual] = {}

@@ -31,6 +31,7 @@ VERBS: Final[dict[str, str]] = {
     "worker": "Train again when it is due, by time or by drift.",
     "stream": "Take events from NATS, Redis, RabbitMQ or Kafka.",
     "publish": "Publish what was shown and what came of it to a broker.",
+    "probe": "Measure how soon what is written to a server shows.",
     "keys": "Make, list and revoke the keys of the HTTP API.",
     "config": "Show the settings in force and where each comes from.",
 }

@@ -13,6 +13,7 @@ import pyarrow as pa
 from endcap.prepare import bots, bulk, checks, refunds, repeats, words
 from endcap.prepare.engine import Engine, Source
 from endcap.prepare.report import EXAMPLES, Step
+from endcap.schema.actors import PROBE, VISITOR_PREFIX
 from endcap.schema.errors import DataError, nearest
 from endcap.schema.progress import Progress
 from endcap.schema.settings import PrepareSettings
@@ -104,7 +105,8 @@ class Cleaner:
         """Number the actors and flag those that stand for nobody."""
         actors = words.numbered(raw, "actor")
         nobody = actors.id.lower().isin([name.lower() for name in self.settings.ignore_actors])
-        return self.engine.keep(actors.mutate(nobody=nobody))
+        probing = actors.id.startswith(f"{VISITOR_PREFIX}{PROBE}-")
+        return self.engine.keep(actors.mutate(nobody=nobody | probing))
 
     def _items(self, raw: ir.Table, catalogue: pa.Table | None) -> ir.Table:
         """Number the items and flag those that are no products."""

@@ -1,6 +1,8 @@
 """Who acts: an account where it is known, else the browser."""
 
 VISITOR_PREFIX = "visitor:"
+PROBE = "endcap-probe"
+"""The domain of what `endcap probe` writes, and how its visitors and items are called."""
 
 
 def actor(user_id: str | None, visitor_id: str | None) -> str | None:

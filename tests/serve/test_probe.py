@@ -1,0 +1,80 @@
+"""``endcap probe`` against a real server: what it finds, and that it leaves nothing behind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from served_shop import Served
+
+from endcap.cli import app as cli
+from endcap.events.opening import open_store
+from endcap.prepare.run import prepare_store
+from endcap.recommend.recipe import load_recipe
+from endcap.recommend.training import train_store
+from endcap.schema.actors import PROBE
+from endcap.schema.settings import Settings
+
+
+@pytest.fixture
+def shop(serve: Callable[..., Served], tmp_path: Path) -> Served:
+    """Shoppers keep to lamps or to tables; the models are trained."""
+    shop = serve()
+    shop.items(*[{"item_id": f"{k}{n}", "title": f"{k} {n}"} for k in ("lamp", "table")
+                 for n in range(12)])  # fmt: skip
+    shop.post(
+        *[
+            {"kind": "view", "user_id": f"u{u}", "item_id": f"{kind}{(u + n * n) % 12}"}
+            for u in range(40)
+            for n in range(4)
+            for kind in [("lamp", "table")[u % 2]]
+        ]
+    )
+    settings = Settings.parse({"store": {"folder": tmp_path}})
+    train_store(shop.runtime.store, load_recipe("simple"), settings)
+    shop.runtime.recommender.reload()
+    return shop
+
+
+def found(capsys: pytest.CaptureFixture[str]) -> dict[str, float | None]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return {line["what"]: line["seconds"] for line in lines}
+
+
+def test_it_finds_every_effect_and_leaves_nothing_to_learn_from(
+    shop: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = str(shop.client.base_url)
+    asked = ["probe", url, "--json", "--like", "lamp1", "--pair", "lamp1,table2"]
+    assert cli.run([*asked, "--timeout", "60s"]) == 0
+    seen = found(capsys)
+    assert set(seen) == {"new-item", "self", "others", "withdrawn-item"}
+    assert all(seconds is not None and seconds > 0 for seconds in seen.values())
+    ids = {item["item_id"] for item in shop.client.get("/v1/items?limit=100").json()["items"]}
+    assert len(ids) == 24
+    store = open_store(Settings.parse({"store": {"folder": tmp_path}}).store)
+    data = prepare_store(store, Settings()).dataset
+    store.close()
+    assert not [user for user in data.users.array.to_pylist() if PROBE in user]
+    assert set(data.items.array.to_pylist()) == ids
+
+
+def test_what_does_not_show_is_said(shop: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    """The twin: without models nobody ranks what was posted just now."""
+    (shop.runtime.settings.store.folder / "models" / "current").unlink()
+    shop.runtime.recommender.reload()
+    asked = ["probe", str(shop.client.base_url), "--json", "--timeout", "0.5s"]
+    assert cli.run(asked) == 1
+    seen = found(capsys)
+    assert seen["new-item"] is None
+    assert seen["self"] is not None
+
+
+def test_a_server_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["probe", "http://127.0.0.1:1"]) == 1
+    assert "endcap serve" in capsys.readouterr().err
+
+
+def test_a_pair_is_two_items(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["probe", "--pair", "a"]) == 2
+    assert "--pair A,B" in capsys.readouterr().err

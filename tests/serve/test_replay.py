@@ -16,6 +16,7 @@ from endcap.recommend.artefacts import current
 from endcap.recommend.recipe import load_recipe
 from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings
+from endcap.testing.servers import until
 
 NOW = datetime.now(UTC)
 ITEMS = 24
@@ -158,3 +159,15 @@ def test_nothing_is_kept_where_nobody_wants_it(serve: Callable[..., Served]) -> 
     shop.items(goods(1))
     slate = shop.slate(user_id="u1", k=1)
     assert shop.client.get(f"/v1/slates/{slate['request_id']}").status_code == 404
+
+
+def test_what_is_too_old_goes_when_a_server_starts(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    shop = serve(serve={"replay_days": 0})
+    shop.items(*(goods(n) for n in range(3)))
+    assert shop.runtime.store.catalogue.position() == 3
+    again = serve(serve={"replay_days": 0})
+    until(lambda: again.runtime.store.catalogue.position() == 0)
+    again.items(goods(9))
+    assert again.runtime.store.catalogue.position() == 4

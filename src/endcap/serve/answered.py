@@ -67,7 +67,7 @@ class SlateWriter:
         self._clock = clock
         self._on_dropped = on_dropped
         self._places: tuple[Mapping[str, Placement] | None, str] = (None, "")
-        self._pruned = clock()
+        self._pruned: datetime | None = None
         self._queue: queue.Queue[Kept | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._run, name="answered", daemon=True)
         self._thread.start()
@@ -95,7 +95,11 @@ class SlateWriter:
     def _run(self) -> None:
         ended = False
         while not ended:
-            batch = [self._queue.get()]
+            self._prune()
+            try:
+                batch = [self._queue.get(timeout=PRUNE_SECONDS)]
+            except queue.Empty:
+                continue
             while len(batch) < MOST_AT_ONCE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())  # nobody else takes from it
             ended = None in batch
@@ -108,7 +112,6 @@ class SlateWriter:
             return
         try:
             self._store.slates.put([self._row(kept) for kept in batch])
-            self._prune()
         except StoreError as error:
             self._on_dropped(len(batch))
             log.warning("slates not kept", count=len(batch), reason=error.code)
@@ -134,7 +137,11 @@ class SlateWriter:
         return self._places[1]
 
     def _prune(self) -> None:
+        """Forget what is too old, now and then; also where nothing is kept: catalogues change."""
         now = self._clock()
-        if (now - self._pruned).total_seconds() > PRUNE_SECONDS:
+        if self._pruned is None or (now - self._pruned).total_seconds() >= PRUNE_SECONDS:
             self._pruned = now
-            self._store.slates.prune(now - timedelta(days=self._days))
+            try:
+                self._store.slates.prune(now - timedelta(days=self._days))
+            except Exception as error:  # it is tried again
+                log.warning("old slates not removed", error=str(error))

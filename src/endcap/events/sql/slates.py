@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from endcap.events.sql.backend import Database, Session
 from endcap.events.store import Answered
+
+PORTION: Final = 2_000
+"""Rows removed in one transaction."""
 
 
 class SQLSlates:
@@ -44,9 +48,19 @@ class SQLSlates:
     def prune(self, before: datetime) -> int:
         """See `Slates.prune`."""
         moment = int(before.timestamp() * 1_000_000)
+        self._remove("item_changes", "seq", "changed", moment)
+        return self._remove("slates", "request_id", "time", moment)
+
+    def _remove(self, table: str, key: str, time: str, before: int) -> int:
+        """Remove rows some at a time, so that nobody who writes waits long."""
+        some = f"SELECT {key} FROM {table} WHERE {time} < ? LIMIT {PORTION}"
+        sql, gone = f"DELETE FROM {table} WHERE {key} IN ({some})", 0
 
         def work(session: Session) -> int:
-            session.execute("DELETE FROM item_changes WHERE changed < ?", (moment,))
-            return session.execute("DELETE FROM slates WHERE time < ?", (moment,)).rowcount
+            return session.execute(sql, (before,)).rowcount
 
-        return self._database.committer.submit(work, 1).result()  # type: ignore[no-any-return]
+        while True:
+            count: int = self._database.committer.submit(work, PORTION).result()
+            gone += count
+            if count < PORTION:
+                return gone

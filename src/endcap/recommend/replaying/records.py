@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -148,18 +148,10 @@ def fingerprint(history: History) -> bytes:
 
 def digest(slate: Slate) -> bytes:
     """Return a hash of everything in a slate but its name: one bit off, another hash."""
-    told = {f.name: getattr(slate, f.name) for f in fields(slate) if f.name != "request_id"}
-    return blake2b(msgspec.json.encode(_plain(told)), digest_size=16).digest()
+    told = msgspec.msgpack.encode(replace(slate, request_id=""), enc_hook=_number)
+    return blake2b(told, digest_size=16).digest()
 
 
-def _plain(value: Any) -> Any:
-    """NaN stands apart from null, and numbers are written so that they can be read back."""
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return [_plain(getattr(value, f.name)) for f in fields(value)]
-    return value
+def _number(value: Any) -> Any:
+    """Return a NumPy scalar as a number."""
+    return value.item()

@@ -15,7 +15,7 @@ from endcap.models.base import Answers, Model, Opinion
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
 from endcap.models.topk import top_listed
-from endcap.models.weighting import HistorySpec, parts
+from endcap.models.weighting import HistorySpec
 
 Floats = npt.NDArray[np.float32]
 
@@ -108,7 +108,7 @@ class LinearModel(SummedModel):
         m = len(self.rows)
         sums, seen = np.zeros(m, np.float32), np.zeros(m, np.bool_)  # pages come as they are used
         profile = self._place[queries.items], weights
-        touched = _spread(profile, parts(self.effects), sums, seen)
+        touched = _spread(profile, self._cellular, sums, seen)
         proposed = top_listed(self.rows[touched], sums[touched], queries, k)
 
         def score(union: Candidates) -> npt.NDArray[np.float32]:
@@ -125,8 +125,15 @@ class LinearModel(SummedModel):
             return np.asarray(self.effects[np.ix_(rows, columns)])
         if not self.effects.has_sorted_indices:
             return np.asarray(self.effects[rows][:, columns].toarray())
-        cells: npt.NDArray[np.float32] = _cells(parts(self.effects), rows, columns)
+        cells: npt.NDArray[np.float32] = _cells(self._cellular, rows, columns)
         return cells
+
+    @cached_property
+    def _cellular(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """Sparse effects as they lie on the disk: (indptr, indices, data), of any integers."""
+        assert isinstance(self.effects, sparse.csr_array)
+        arrays = self.effects.indptr, self.effects.indices, self.effects.data
+        return tuple(np.asarray(array) for array in arrays)
 
     @cached_property
     def _place(self) -> npt.NDArray[np.int32]:

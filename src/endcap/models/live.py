@@ -110,6 +110,7 @@ class LiveCounts:
         self._items: OrderedDict[str, _Item] = OrderedDict()
         self._last: OrderedDict[str, deque[str]] = OrderedDict()
         self._top: dict[str, float] = {}
+        self._ranked: list[tuple[str, float]] | None = None  # until the next event
         self._bar = 0.0  # whoever is not in `_top` counts no more than this
         self._first: int | None = None
         self._newest = 0
@@ -136,6 +137,7 @@ class LiveCounts:
             if self._first is None:
                 self._first = self._newest = time
             self._newest = max(self._newest, time)
+            self._ranked = None
             gain = weight * self._worth(time)
             last = self._remembered(actor)
             taken = self._item(item_id)
@@ -174,9 +176,11 @@ class LiveCounts:
     def trending(self) -> list[tuple[str, float]]:
         """Return the `TRENDING` items taken most, and their counts in events of this moment."""
         with self._lock:
-            one = self._worth(self._newest)
-            best = heapq.nlargest(TRENDING, self._top.items(), key=_count)
-            return [(item_id, count / one) for item_id, count in best]
+            if self._ranked is None:
+                one = self._worth(self._newest)
+                best = heapq.nlargest(TRENDING, self._top.items(), key=_count)
+                self._ranked = [(item_id, count / one) for item_id, count in best]
+            return self._ranked
 
     def _rise(self, item_id: str, count: float) -> None:
         # Counts only grow, so nobody below the bar can be among the first without passing here.

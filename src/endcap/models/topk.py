@@ -44,7 +44,7 @@ def top_listed(
     rows, scores
         int32 and float32 (n,): each item once, in any order; NaN and -inf are never returned.
     """
-    kept = np.isin(rows, query.exclude, invert=True) if len(query.exclude) else None
+    kept = ~held_by(np.sort(query.exclude), rows) if len(query.exclude) else None
     if query.allowed is not None:
         among = held_by(rising(query.allowed), rows)
         kept = among if kept is None else kept & among

@@ -81,9 +81,11 @@ def explain(
     total = np.maximum(for_it, told.score)
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
+    known = np.nan_to_num(told.loss, nan=-np.inf)
+    best = np.argsort(-known, axis=1, kind="stable")[:, :top].tolist()
     for row, source in enumerate(answer.sources):
         unit, score = total[row] or 1.0, told.score[row] or 1.0
-        found = _weightiest(told.loss[row], unit, score, words, top)
+        found = _weightiest(told.loss[row], best[row], unit, score, words)
         speaks = models[source].answers
         if speaks.warm_items:
             found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
@@ -98,9 +100,8 @@ def explain(
 
 
 def _weightiest(
-    losses: Floats, unit: float, score: float, words: list[tuple[str, str, str]], top: int
+    losses: Floats, best: list[int], unit: float, score: float, words: list[tuple[str, str, str]]
 ) -> list[Reason]:
-    best = np.argsort(-np.nan_to_num(losses, nan=-np.inf), kind="stable")[:top]
     told = ((float(losses[at]), *words[at]) for at in best if losses[at] > 0)
     return [
         Reason(kind, owner, loss / unit, event, loss / score) for loss, owner, kind, event in told

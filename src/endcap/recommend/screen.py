@@ -106,7 +106,7 @@ class Screen:
         """Return those of `available`, rows of `words`, that may be shown."""
         if self.columns is None or self.mask is None:
             return available
-        return available[self.mask[self.columns.view(words)[available]]]
+        return self.columns.shown(words, available, self.mask)
 
     def boosts(self, words: Vocabulary) -> npt.NDArray[np.float32] | None:
         """Return float32 (len(words),): times what the score of each word counts."""

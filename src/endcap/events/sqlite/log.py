@@ -65,7 +65,9 @@ class SQLiteEventLog(SQLEventLog):
         time, seq = start - 1 if start > FIRST else FIRST, LAST
         while True:
             with self._database.readers.lend() as session:
-                page = session.execute(same, (time, seq, *bound, PAGE_ROWS)).fetchall()
+                page: list[Any] = []
+                if seq != LAST:  # nothing was read yet: no time to take up
+                    page = session.execute(same, (time, seq, *bound, PAGE_ROWS)).fetchall()
                 rest = PAGE_ROWS - len(page)
                 page += session.execute(later, (time, end, *bound, rest)).fetchall()
             if not page:

@@ -19,7 +19,7 @@ from endcap.recommend.training import train
 from endcap.schema.settings import Settings
 from endcap.testing.contracts.sample_rows import event, events
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.torture]
 SWAPS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "6"))
 SHOPPERS = [f"u{n}" for n in range(12)]
 Answers = list[tuple[str, str, list[str]]]

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -41,10 +41,16 @@ def lost_and_doubled(url: str, acknowledged: set[str]) -> tuple[set[str], int]:
     return acknowledged - set(found), len(found) - len(set(found))
 
 
-def crash(server: PostgresServer) -> None:
+def stop_and_recover(server: PostgresServer) -> None:
     """Stop without a checkpoint, and recover from the write-ahead log."""
     server.stop("immediate")
     server.start()
+
+
+def kill_and_recover(server: PostgresServer) -> None:
+    """The same by ``kill -9`` of every process of it."""
+    server.kill()
+    server.start_after_crash()
 
 
 def test_a_killed_client_loses_and_doubles_nothing(server: PostgresServer, tmp_path: Path) -> None:
@@ -71,7 +77,10 @@ def test_twin_that_acknowledges_before_commit_loses_events(
     assert lost
 
 
-def test_a_crashed_server_loses_and_doubles_nothing(server: PostgresServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("crash", [stop_and_recover, kill_and_recover])
+def test_a_crashed_server_loses_and_doubles_nothing(
+    server: PostgresServer, tmp_path: Path, crash: Callable[[PostgresServer], None]
+) -> None:
     """The clients live through it, and go on once the server is back."""
     url = server.new_database()
     child = Child(url, tmp_path / "acks", "--clients", "8")

@@ -100,8 +100,7 @@ def train(
     folder
         The data folder; artefacts go to ``<folder>/models``. The newest five are kept.
     settings
-        Those under which `data` was prepared: the artefact weighs a shopper's events alike.
-        Default: all defaults.
+        Those under which `data` was prepared (default: all defaults): events will weigh alike.
     now
         Names the artefact; None is the clock.
     facts

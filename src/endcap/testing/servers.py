@@ -122,12 +122,20 @@ class RabbitServer:
 
 
 class PostgresServer:
-    """A throw-away PostgreSQL cluster with fsync on; root is refused, so root runs it as nobody."""
+    """A throw-away PostgreSQL cluster with fsync on; root is refused, so root runs it as nobody.
 
-    def __init__(self, *options: str) -> None:
+    Parameters
+    ----------
+    options
+        Of the server: ``fsync=off``.
+    data
+        An empty folder that anybody may reach; default: one of its own.
+    """
+
+    def __init__(self, *options: str, data: Path | None = None) -> None:
         self.options = options
         # Not below pytest's own folder, which others than its owner may not enter.
-        self._data = Path(tempfile.mkdtemp(prefix="endcap-postgres-"))
+        self._data = data or Path(tempfile.mkdtemp(prefix="endcap-postgres-"))
         self._programs = POSTGRES_PROGRAMS[-1].parent
         self.port = free_port()
         self._databases = 0
@@ -161,10 +169,25 @@ class PostgresServer:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
         options += " ".join(f"-c {option}" for option in self.options)
         self._run("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
+        self._master = self.pid()  # a disk that is gone tells it no more
 
     def stop(self, mode: str = "fast") -> None:
         """Stop; ``immediate`` is a crash: what is not on disk is gone."""
         self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def kill(self) -> None:
+        """``kill -9`` the postmaster and all that it started, at once."""
+        master = self._master
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        for pid in (master, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in (master, *children)))
+
+    def start_after_crash(self) -> None:
+        """Start on what a killed server, or a power cut, left behind."""
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self.start()
 
     def remove(self) -> None:
         """Stop for good."""

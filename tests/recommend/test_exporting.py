@@ -2,16 +2,20 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recommend_worlds import MemoryState, artefact, catalogue_of
 
 from endcap.recommend.exporting import export_slates
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request, Slate
+from endcap.recommend.spreadsheet import harmless
 from endcap.schema.errors import ConfigError, DataError
 
 USERS = [f"u{n:02}" for n in range(29)]
@@ -52,6 +56,37 @@ def test_everybody_has_a_slate_in_the_file(answer: Any, tmp_path: Path, suffix: 
     assert rows[0]["why"] == "because"
     assert rows[0]["title"].startswith("The i")
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@given(st.text())
+def test_row_54_no_cell_of_a_csv_is_a_formula(text: str) -> None:
+    shown = harmless(text)
+    assert not shown.lstrip(" ").startswith(TRIGGERS)
+    assert shown.removeprefix("'") == text.removeprefix("'")
+
+
+def test_row_54_a_title_that_is_a_formula_is_quoted_in_csv_and_whole_in_parquet(
+    answer: Any, tmp_path: Path
+) -> None:
+    evil = "=HYPERLINK(1)"
+
+    def renamed(requests: Sequence[Request]) -> list[Slate]:
+        return [
+            replace(
+                slate,
+                items=tuple(replace(i, properties={"title": evil}) for i in slate.items),
+            )
+            for slate in answer(requests)
+        ]
+
+    write(renamed, tmp_path / "a.csv")
+    write(renamed, tmp_path / "a.parquet")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as handle:
+        assert next(csv.DictReader(handle))["title"] == f"'{evil}"
+    assert pq.read_table(tmp_path / "a.parquet")["title"][0].as_py() == evil
 
 
 def test_what_was_cut_off_goes_on_and_is_the_same(answer: Any, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """``endcap export``: slates for everybody, and whom an item is for, in a file."""
 
-import csv
 import logging
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from endcap.recommend.places.audience import Member, audience
 from endcap.recommend.recipe import HOME
 from endcap.recommend.shop import Shop
 from endcap.recommend.slate import Request, Slate
+from endcap.recommend.spreadsheet import SafeCsv, write_csv
 from endcap.schema.errors import ArtefactError, ConfigError, RequestError, nearest
 from endcap.schema.progress import Progress
 from endcap.schema.settings import Settings, load_settings
@@ -124,14 +124,11 @@ def _write(found: list[Member], out: Path | None) -> None:
     if out is not None and out.suffix == ".parquet":
         pq.write_table(pa.table(columns), out)
         return
-    handle = sys.stdout if out is None else out.open("w", newline="", encoding="utf-8")
-    try:
-        writer = csv.writer(handle)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-    finally:
-        if out is not None:
-            handle.close()
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    if out is None:
+        SafeCsv(sys.stdout, list(columns)).write(rows)
+    else:
+        write_csv(out, list(columns), rows)
 
 
 class _progress:

@@ -6,7 +6,6 @@ slates.parquet.parts/      while it runs
 slates.parquet             all of them, once the last is there
 """
 
-import csv
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from endcap.recommend.slate import Request, Slate
+from endcap.recommend.spreadsheet import SafeCsv
 from endcap.schema.errors import ConfigError, DataError
 from endcap.schema.progress import Progress, silent
 
@@ -163,10 +163,9 @@ def _to_parquet(files: Sequence[Path], draft: Path) -> int:
 def _to_csv(files: Sequence[Path], draft: Path) -> int:
     count = 0
     with draft.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, ROWS.names)
-        writer.writeheader()
+        writer = SafeCsv(handle, ROWS.names)
         for file in files:
             rows = pq.read_table(file, schema=ROWS).to_pylist()
-            writer.writerows(rows)
+            writer.write(rows)
             count += len(rows)
     return count

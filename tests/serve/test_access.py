@@ -27,7 +27,8 @@ SERVER = {
 PAGES_OPEN = {"/openapi.json", "/endcap.js", "/console/login", "/console/static/{name:path}"}
 PAGES = {
     "/", "/index.json", "/catalogue", "/catalogue.json", "/events", "/events.json",
-    "/console/shoppers", "/console/visitor", "/console/events",
+    "/console/shoppers", "/console/visitor", "/console/events", "/placements",
+    "/console/placements",
 }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_row_47_every_page_of_the_console_needs_the_secret_key(
         operation.split()[1] for operation in told(shop)
     } == PAGES | PAGES_OPEN
     for path in sorted(PAGES):
-        method = "POST" if path == "/console/events" else "GET"
+        method = "POST" if path in {"/console/events", "/console/placements"} else "GET"
         for kind, key in keys.items():
             status = ask(shop, f"{method} {path}", key).status_code
             expected = {"public": {403}, "secret": {200, 303, 422, 403}}.get(kind, {401})

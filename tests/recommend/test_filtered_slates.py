@@ -1,11 +1,15 @@
 """Filters and boosts on the way from a request to its slate."""
 
+from datetime import UTC, datetime
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from recommend_worlds import MemoryState, artefact, catalogue_of, recipe
 
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
+from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.errors import FilterError
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.recommender import Recommender
@@ -126,3 +130,10 @@ def test_a_broken_expression_is_refused_with_the_request_and_with_the_recipe(fie
     told["placements"]["home"][field] = "price <"
     with pytest.raises(FilterError, match="must stand here"):
         Recipe.parse(told)
+
+
+def test_numbers_beyond_what_a_float_holds_are_taken_nearly() -> None:
+    far = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    columns = Columns(pa.table({"item_id": ["a"], "created": [far], "stock": [2**63 - 1]}))
+    assert columns.number("stock")[1] == 2.0**63
+    assert columns.number("created")[1] > 2.5e17

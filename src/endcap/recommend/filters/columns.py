@@ -293,7 +293,8 @@ def paths(text: str) -> list[str]:
 def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    known = pc.fill_null(column.cast(pa.float64()), float("nan"))
+    # Beyond 2^53 a whole number loses its last digits, which no condition misses.
+    known = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
     return np.asarray(known.to_numpy(zero_copy_only=False), np.float64)
 
 

@@ -137,3 +137,9 @@ def test_numbers_beyond_what_a_float_holds_are_taken_nearly() -> None:
     columns = Columns(pa.table({"item_id": ["a"], "created": [far], "stock": [2**63 - 1]}))
     assert columns.number("stock")[1] == 2.0**63
     assert columns.number("created")[1] > 2.5e17
+    columns.upsert(
+        pa.table({"item_id": ["b", "c"], "attributes": ['{"n": 1' + "0" * 999 + "}", '{"n": 7}']})
+    )
+    unknown, known = columns.number("attributes.n")[2:]
+    assert np.isnan(unknown)
+    assert known == 7

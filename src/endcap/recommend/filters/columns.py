@@ -259,7 +259,7 @@ class Columns:
             self.columns[name] = (NumberColumn if kind in _NUMERIC else TextColumn)(len(self))
         into = self.columns[name]
         if isinstance(into, NumberColumn):
-            into.values[rows] = [float(v) if isinstance(v, int | float) else np.nan for v in values]
+            into.values[rows] = [_number(value) for value in values]
         else:
             into.put(rows, [_texts(value) for value in values])
 
@@ -296,6 +296,14 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     # Beyond 2^53 a whole number loses its last digits, which no condition misses.
     known = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
     return np.asarray(known.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _number(value: Any) -> float:
+    """Return an attribute as a number; what is none, or too large for one, is unknown."""
+    try:
+        return float(value) if isinstance(value, int | float) else np.nan
+    except OverflowError:
+        return np.nan
 
 
 def _kind(values: Sequence[Any]) -> Kind | None:

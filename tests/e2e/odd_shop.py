@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("oddity", choices=["hasty", "stalling", "torn"])
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    app = create_app(Settings.parse({"store": {"folder": given.folder}}))
+    patient = {"timeout_ms": 30_000}  # machines may be busy
+    app = create_app(Settings.parse({"store": {"folder": given.folder}, "serve": patient}))
     runtime = app.state.runtime
     if given.oddity == "torn":
         runtime.recommender = TornHolder(runtime.recommender, given.folder)

@@ -9,13 +9,17 @@ import httpx
 import pytest
 from http_shop import ENDCAP, ODD, ROUNDS, Customers, ShopProcess, stored
 
+from endcap.testing.servers import until
+
 pytestmark = pytest.mark.slow
 
 
 def kill_in_rounds(folder: Path, customers: Customers, rounds: int, command: list[str]) -> None:
     rng = random.Random(2)
     for _ in range(rounds):
+        before = len(customers.acknowledged())
         with ShopProcess(folder, command) as shop, customers.load(shop.url):
+            until(lambda: len(customers.acknowledged()) > before)  # noqa: B023
             time.sleep(rng.uniform(0.1, 0.6))
             shop.kill()
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.features.text import fit_text
-from endcap.recommend.slates.alike import Counted, likeness
+from endcap.recommend.slates.alike import SPEC, Counted, likeness
 
 words = st.lists(st.sampled_from(["red", "lamp", "灯", "a", "tea-pot", "ÉTÉ"]), max_size=5)
 
@@ -14,7 +14,7 @@ words = st.lists(st.sampled_from(["red", "lamp", "灯", "a", "tea-pot", "ÉTÉ"]
 @settings(deadline=None, max_examples=60)
 @given(st.lists(words.map(" ".join), max_size=8))
 def test_it_is_the_cosine_of_the_vectors(texts: list[str]) -> None:
-    vectors = fit_text(texts).transform(texts)
+    vectors = fit_text(texts, SPEC).transform(texts)
     expected = np.asarray((vectors @ vectors.T).toarray())
     np.fill_diagonal(expected, 1.0)
     assert likeness(texts) == pytest.approx(expected, abs=1e-5)

@@ -11,7 +11,8 @@ from scipy import sparse
 
 from endcap.features.text import TextSpec, count_texts
 
-SPEC: Final = TextSpec()
+SPEC: Final = TextSpec(bits=16)
+"""Fewer columns than a catalogue needs: a slate has hundreds of texts, and sums stay in cache."""
 KEPT: Final = 20_000
 """Texts whose counts stay in memory, about 1.5 kB each."""
 Counts = tuple[npt.NDArray[Any], npt.NDArray[Any]]

@@ -14,7 +14,7 @@ from endcap.models import store
 from endcap.models.base import Model
 from endcap.models.ease import EASE
 from endcap.models.item_knn import ItemKNN
-from endcap.models.popular import PopularModel
+from endcap.models.popular import Popular, PopularModel
 from endcap.models.queries import Queries
 from endcap.schema.errors import ArtefactError
 from endcap.testing.contracts.models import shop
@@ -113,10 +113,20 @@ def test_plain_values_come_back(tmp_path: Path) -> None:
     model = ItemKNN().fit(shop())
     for value in (None, True, 3, 2.5, "x"):
         store._write(tmp_path, "f", value)
-        assert store._read(tmp_path, "f", store._write(tmp_path, "f", value)) == value
+        assert store._read(tmp_path, "f", store._write(tmp_path, "f", value), {}) == value
     assert isinstance(replace(model), Model)
 
 
 def test_scores_of_an_untouched_item_survive(folder: Path) -> None:
     model = store.load(folder)
     assert np.isnan(model.scores(Queries.of_histories([[]]))).all()
+
+
+def test_models_of_one_data_set_share_their_words(tmp_path: Path) -> None:
+    data = shop()
+    for name, spec in (("popular", Popular()), ("item-knn", ItemKNN())):
+        store.save(spec.fit(data), tmp_path / name)
+    one, other = (store.load(tmp_path / name) for name in ("popular", "item-knn"))
+    assert one.items is other.items
+    assert one.users == data.users
+    assert [one.items.row(i) for i in data.items.ids(range(3))] == [0, 1, 2]

@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,10 @@ def load(folder: Path) -> Model:
     """
     manifest = read_manifest(folder)
     kind = _resolve(manifest["class"])
-    values = {name: _read(folder, name, entry) for name, entry in manifest["fields"].items()}
+    values = {
+        name: _read(folder, name, entry, manifest["files"])
+        for name, entry in manifest["fields"].items()
+    }
     try:
         model: Model = kind(**values)
     except TypeError as error:
@@ -121,7 +125,7 @@ def _write(folder: Path, name: str, value: Any) -> Any:
     raise ArtefactError(f"Field {name!r} of type {type(value).__name__} cannot be saved.")
 
 
-def _read(folder: Path, name: str, entry: dict[str, Any]) -> Any:
+def _read(folder: Path, name: str, entry: dict[str, Any], digests: Mapping[str, str]) -> Any:
     if "array" in entry:
         return _map(folder / f"{name}.npy")
     if "csr" in entry:
@@ -130,11 +134,23 @@ def _read(folder: Path, name: str, entry: dict[str, Any]) -> Any:
         matrix.has_sorted_indices = True
         return matrix
     if "vocabulary" in entry:
-        with pa.memory_map(str(folder / f"{name}.arrow")) as source:
-            return Vocabulary(pa.ipc.open_file(source).read_all()["id"].combine_chunks())
+        return _words(folder / f"{name}.arrow", digests[f"{name}.arrow"])
     if "spec" in entry:
         return _resolve(entry["spec"]).parse(entry["settings"], where=str(folder))
     return entry["value"]
+
+
+_known: WeakValueDictionary[str, Vocabulary] = WeakValueDictionary()
+"""Vocabularies in use, by the hash of their file: the models of an artefact share theirs."""
+
+
+def _words(path: Path, digest: str) -> Vocabulary:
+    words = _known.get(digest)
+    if words is None:
+        with pa.memory_map(str(path)) as source:
+            ids = pa.ipc.open_file(source).read_all()["id"].combine_chunks()
+        _known[digest] = words = Vocabulary.of_sorted(ids)
+    return words
 
 
 def _map(path: Path) -> np.ndarray[Any, Any]:

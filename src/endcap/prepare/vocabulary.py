@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,13 @@ class Vocabulary:
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
         distinct = pc.unique(column.cast(pa.string())).drop_null()
         self.array: pa.StringArray = distinct.take(pc.sort_indices(distinct))
+
+    @classmethod
+    def of_sorted(cls, ids: pa.StringArray) -> Self:
+        """Take ids that are sorted and distinct already, as a vocabulary was saved; no copy."""
+        words = cls.__new__(cls)
+        words.array = ids
+        return words
 
     def __len__(self) -> int:
         return len(self.array)

@@ -35,11 +35,12 @@ def test_the_figures_follow_the_log_from_where_training_ended(tmp_path: Path) ->
 
 def test_who_acts_and_gets_a_fallback_counts_and_strangers_do_not(tmp_path: Path) -> None:
     worse = json.dumps({"degraded": True, "served_by": "popular"})
+    short = json.dumps({"degraded": True, "served_by": "personal"})  # too few items: no fallback
     with shop(tmp_path) as store:
         store.log.append(shopping(0, 200))
         watch = DriftWatch(store, WEIGHTS, learn(store, tmp_path))
         store.log.append(shopping(200, 204))  # u0 to u3
-        shown = [("u0", worse), ("u1", None), ("u2", None), ("u3", worse), ("u3", None)]
+        shown = [("u0", worse), ("u1", short), ("u2", None), ("u3", worse), ("u3", None)]
         shown += [("stranger", worse)]
         store.log.append(
             events(

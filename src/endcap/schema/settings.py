@@ -163,7 +163,7 @@ class WorkerSettings(Strict):
     unknown_items_share: float = pydantic.Field(default=0.2, ge=0, le=1)
     """… when this share of the new events is about items that it does not know."""
     fallback_share: float = pydantic.Field(default=0.5, ge=0, le=1)
-    """… when this share of the shoppers who did something since got a degraded answer."""
+    """… when this share of the shoppers who did something since got a fallback."""
     popularity_shift: float = pydantic.Field(default=0.35, ge=0, le=1)
     """… when so much of what is taken has moved to other items, chance set aside."""
     drift_events: int = pydantic.Field(default=500, ge=1)

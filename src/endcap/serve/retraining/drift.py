@@ -34,7 +34,7 @@ class Drift(msgspec.Struct, frozen=True):
         Of the new events, those about items that it does not know.
     fallback_share
         Of the shoppers who did something since and were shown something, those whose last answer
-        was degraded.
+        came from no level that goes by what they did.
     popularity_shift
         See `shift`.
     """
@@ -82,6 +82,12 @@ class DriftWatch:
         self._store = store
         self._kinds = [kind for kind, weight in kinds.items() if weight > 0]
         self._artefact = artefact
+        self._personal = {
+            level.name
+            for placement in artefact.recipe.placements.values()
+            for level in placement.levels
+            if level.evidence != "none"
+        }
         self._learnt = max(int(artefact.facts.get("interactions", 0)), 1)
         self._at = int(artefact.facts.get(LOG_END, 0))
         self._before = self._baseline()
@@ -111,7 +117,9 @@ class DriftWatch:
     def _follow(self, row: dict[str, Any]) -> None:
         who, item = actor(row["user_id"], row["visitor_id"]) or "", row["item_id"]
         if row["kind"] == IMPRESSION:
-            self._answered[who] = bool(row["properties"] and _degraded(row["properties"]))
+            told = json.loads(row["properties"] or "{}")  # only degraded answers say anything
+            level = told.get("served_by")
+            self._answered[who] = level is not None and level not in self._personal
         elif item is not None:
             self._active.add(who)
             self._now[item] += 1
@@ -130,7 +138,3 @@ class DriftWatch:
 
 
 _USED: Final = ["kind", "user_id", "visitor_id", "item_id", "properties"]
-
-
-def _degraded(properties: str) -> bool:
-    return json.loads(properties).get("degraded") is True

@@ -69,3 +69,9 @@ def test_it_says_where_it_is_and_warns_while_it_is_open(
     assert server.returncode == code, err
     assert out == ""
     assert ("no keys" in err) is (host == "127.0.0.1")
+
+
+def test_a_server_starts_without_what_only_training_needs() -> None:
+    code = "import sys, endcap.cli.serve_; print({'ibis', 'duckdb', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

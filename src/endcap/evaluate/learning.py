@@ -21,9 +21,9 @@ from endcap.models.ranking import Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
 from endcap.prepare.split import DAY_US, Split, Temporal
-from endcap.recommend.artefacts import Artefact, current, load_artefact, training_lock
+from endcap.recommend.artefacts import LOG_END, Artefact, current, load_artefact, training_lock
 from endcap.recommend.recipe import Recipe, load_recipe
-from endcap.recommend.training import LOG_END, NOTHING, train
+from endcap.recommend.training import NOTHING, train
 from endcap.schema.errors import ArtefactError, DataError, EndcapError
 from endcap.schema.progress import Progress, silent
 from endcap.schema.settings import Settings

@@ -44,6 +44,8 @@ CURRENT: Final = "current"
 SEAL: Final = "manifest.sha256"
 RANKER: Final = "_ranker"
 DESCRIBED: Final = "_described"
+LOG_END: Final = "log_end"
+"""The fact of an artefact that says up to which position of the event log it has learnt."""
 ID: Final = re.compile(r"\d{8}T\d{9}-[0-9a-f]{8}")
 
 log = structlog.get_logger(__name__)

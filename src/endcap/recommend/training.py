@@ -16,7 +16,15 @@ from endcap.models.described import READ, Described
 from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
-from endcap.recommend.artefacts import Artefact, new_id, promote, prune, publish, training_lock
+from endcap.recommend.artefacts import (
+    LOG_END,
+    Artefact,
+    new_id,
+    promote,
+    prune,
+    publish,
+    training_lock,
+)
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.weighing import Weighing
 from endcap.schema.errors import DataError
@@ -25,8 +33,6 @@ from endcap.schema.settings import Settings
 from endcap.schema.version import __version__
 
 NOTHING: Final = "There is nothing to learn from: no event carries a preference."
-LOG_END: Final = "log_end"
-"""The fact of an artefact that says up to which position of the event log it has learnt."""
 log = structlog.get_logger(__name__)
 
 

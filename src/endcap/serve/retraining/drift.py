@@ -11,8 +11,7 @@ import msgspec
 import pyarrow.compute as pc
 
 from endcap.events.store import Store
-from endcap.recommend.artefacts import Artefact
-from endcap.recommend.training import LOG_END
+from endcap.recommend.artefacts import LOG_END, Artefact
 from endcap.schema.actors import actor
 
 BASELINE_DAYS: Final = 28

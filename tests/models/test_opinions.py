@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from endcap.models import specs
@@ -11,15 +12,19 @@ from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import UNKNOWN, Vocabulary
+from endcap.schema.tables import ITEMS
 
-SHARES = ("item-knn", "transitions", "popular", "trending", "slit")
+SHARES = ("item-knn", "transitions", "popular", "trending", "slit", "aligned", "behaviours")
 
 
 def shop() -> Dataset:
     rng = np.random.default_rng(3)
+    taken = np.minimum(rng.integers(0, 80, 900), rng.integers(0, 80, 900))
+    items = [{"item_id": f"i{n}", "title": f"thing {n % 7} {n % 5}"} for n in range(100)]
     return Dataset.of(
         [f"u{n}" for n in rng.integers(0, 60, 900)],
-        [f"i{n}" for n in np.minimum(rng.integers(0, 80, 900), rng.integers(0, 80, 900))],
+        [f"i{n}" for n in taken],
+        catalogue=pa.Table.from_pylist(items, schema=ITEMS),
     )
 
 

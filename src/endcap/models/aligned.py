@@ -195,8 +195,7 @@ class AlignedModel(LinearModel):
         spoken = told[:, self.rows] @ self.effects
         learnt[:, self.rows] = spoken.toarray() if isinstance(spoken, sparse.sparray) else spoken
         lent = np.float32(self.borrowed) * learnt + np.float32(self.direct) * told.toarray()
-        borrow = np.flatnonzero(self._trust < 1)
-        shares = scale_rows(self.near[borrow], self.spec.strength * (1 - self._trust[borrow]))
+        borrow, shares = self._borrowing
         learnt *= self._trust
         learnt[:, borrow] += (shares @ lent.T).T
         return learnt
@@ -204,6 +203,13 @@ class AlignedModel(LinearModel):
     @cached_property
     def _lending(self) -> tuple[sparse.csr_array, npt.NDArray[np.int64]]:
         return lending(self.vectors, self.events)
+
+    @cached_property
+    def _borrowing(self) -> tuple[npt.NDArray[np.int64], sparse.csr_array]:
+        """The items that borrow, and CSR (those, n_items): what of their score comes from whom."""
+        borrow = np.flatnonzero(self._trust < 1)
+        share = self.spec.strength * (1 - self._trust[borrow])
+        return borrow, scale_rows(sparse.csr_array(self.near[borrow]), share)
 
     @cached_property
     def _trust(self) -> Array:

@@ -102,7 +102,8 @@ class LinearModel(SummedModel):
 
     def opinion(self, queries: Queries, k: int) -> Opinion:
         """See `Model.opinion`; one query is answered from the effects of its own events alone."""
-        if len(queries) != 1 or not isinstance(self.effects, sparse.csr_array):
+        own = type(self).scores is LinearModel.scores  # a subclass may add to them
+        if len(queries) != 1 or not own or not isinstance(self.effects, sparse.csr_array):
             return super().opinion(queries, k)
         weights = self.spec.event_weights(queries)
         m = len(self.rows)

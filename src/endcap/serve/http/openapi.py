@@ -140,12 +140,26 @@ def _given(schema: dict[str, Any]) -> dict[str, Any]:
     return {**rest, **branches[0]}
 
 
+RATES: Final[dict[str, Any]] = {
+    "RateLimit": {
+        "description": 'Where a limit applies: requests left and seconds, `"actor";r=239;t=41`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": 'Where a limit applies: requests in how many seconds, `"actor";q=240;w=60`.',
+        "schema": {"type": "string"},
+    },
+}
+
+
 def _refusals(operation: Operation) -> tuple[int, ...]:
-    return {"anybody": (), "public": (401,), "secret": (401, 403)}[operation.access]
+    return {"anybody": (), "public": (401, 429), "secret": (401, 403, 429)}[operation.access]
 
 
 def _answer(status: int, operation: Operation, ref: Any) -> dict[str, Any]:
     headers: dict[str, Any] = {"X-Request-Id": REQUEST_ID}
+    if operation.access != "anybody":
+        headers |= RATES
     if operation.writes:
         what = "true where an earlier answer was sent again."
         headers["Idempotent-Replayed"] = {"description": what, "schema": {"type": "string"}}

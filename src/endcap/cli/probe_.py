@@ -21,7 +21,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MEANING = {
     "new-item": "an item is posted -> a stranger who looks at what it is like gets it",
     "self": "a visitor dismisses an item -> it is gone for them",
-    "others": "three look at both -> they go together for a fourth",
+    "others": "three look at A and B -> B rises beside A",
     "withdrawn-item": "an item is deleted -> nobody gets it",
 }
 

@@ -130,8 +130,8 @@ class Probe:
         return self._timed("self", lambda: client.track("dismiss", **event), ask)
 
     def _others(self, client: Client, mine: str, first: str, second: str) -> Effect:
-        """Let three visitors look at two items; they should go together more for a fourth."""
-        before = _score(client.similar(first, k=K), second)
+        """Let three visitors look at two items; the second should rise beside the first."""
+        before = _place(client.similar(first, k=K), second)
         views = [
             {"kind": "view", "visitor_id": f"{mine}-{n}", "item_id": item, "domain": PROBE}
             for n in range(PEOPLE)
@@ -139,7 +139,7 @@ class Probe:
         ]
 
         def ask(stranger: Client) -> bool:
-            return _score(stranger.similar(first, k=K), second) > before
+            return _place(stranger.similar(first, k=K), second) < before
 
         return self._timed("others", lambda: client.events(views), ask)
 
@@ -169,6 +169,6 @@ def _has(slate: Slate, item: str) -> bool:
     return any(one.item_id == item for one in slate.items)
 
 
-def _score(slate: Slate, item: str) -> float:
-    """Return the score of an item, below 0 where it is not there."""
-    return next((one.score or 0.0 for one in slate.items if one.item_id == item), -1.0)
+def _place(slate: Slate, item: str) -> int:
+    """Return the rank of an item, `K` + 1 where it is not there."""
+    return next((one.rank for one in slate.items if one.item_id == item), K + 1)

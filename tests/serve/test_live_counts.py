@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from served_shop import Served
 
@@ -95,6 +95,7 @@ def test_memory_is_bounded() -> None:
     assert all(len(counts.followers(f"i{n}")) <= 10 for n in range(83))
 
 
+@settings(deadline=None)  # compiles
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 7)), max_size=40), st.data())
 def test_reasons_sum_to_the_score(events: list[tuple[str, int]], data: st.DataObject) -> None:
     live = model(lived(events))

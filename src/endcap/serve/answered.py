@@ -1,8 +1,6 @@
 """What was answered is kept for replay, without ever delaying or failing an answer."""
 
-import queue
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -18,8 +16,8 @@ from endcap.recommend.slate import Request, Slate
 from endcap.recommend.state import moment_us
 from endcap.schema.actors import actor
 from endcap.schema.errors import StoreError
+from endcap.serve.behind import Behind
 
-MOST_AT_ONCE: Final = 200
 PRUNE_SECONDS: Final = 3600.0
 log = structlog.get_logger(__name__)
 
@@ -41,7 +39,7 @@ def answer(recommender: Recommender, request: Request, state: Placed) -> Kept:
 
 
 class SlateWriter:
-    """A bounded queue and one thread that empties it into the store.
+    """Writes slates to the store, behind the answers.
 
     Parameters
     ----------
@@ -68,48 +66,17 @@ class SlateWriter:
         self._on_dropped = on_dropped
         self._places: tuple[Mapping[str, Placement] | None, str] = (None, "")
         self._pruned: datetime | None = None
-        self._queue: queue.Queue[Kept | None] = queue.Queue(room)
-        self._thread = threading.Thread(target=self._run, name="answered", daemon=True)
-        self._thread.start()
+        self._behind = Behind(
+            "answered", self._write, room=room, idle=self._prune, every_seconds=PRUNE_SECONDS
+        )
+        self.flush, self.close = self._behind.flush, self._behind.close
 
     def put(self, kept: Kept) -> None:
         """Queue a slate; returns at once, and drops it when there is no room."""
-        if self._days:
-            try:
-                self._queue.put_nowait(kept)
-            except queue.Full:
-                self._on_dropped(1)
+        if self._days and not self._behind.put(kept):
+            self._on_dropped(1)
 
-    def flush(self) -> None:
-        """Wait until everything queued so far has been kept or dropped."""
-        self._queue.join()
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Keep what is queued, within `timeout` seconds, and end the thread."""
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            log.warning("slates left behind", slates=self._queue.qsize())
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        ended = False
-        while not ended:
-            self._prune()
-            try:
-                batch = [self._queue.get(timeout=PRUNE_SECONDS)]
-            except queue.Empty:
-                continue
-            while len(batch) < MOST_AT_ONCE and not self._queue.empty():
-                batch.append(self._queue.get_nowait())  # nobody else takes from it
-            ended = None in batch
-            self._write([kept for kept in batch if kept])
-            for _ in batch:
-                self._queue.task_done()
-
-    def _write(self, batch: list[Kept]) -> None:
-        if not batch:
-            return
+    def _write(self, batch: Sequence[Kept]) -> None:
         try:
             self._store.slates.put([self._row(kept) for kept in batch])
         except StoreError as error:

@@ -1,11 +1,8 @@
 """What was shown is written to the event log, without ever delaying or failing an answer."""
 
 import json
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
 
 import pyarrow as pa
 import structlog
@@ -15,8 +12,8 @@ from endcap.recommend.slate import Slate
 from endcap.schema.errors import StoreError
 from endcap.schema.stages import stage
 from endcap.schema.tables import EVENTS
+from endcap.serve.behind import Behind
 
-MOST_AT_ONCE: Final = 200
 log = structlog.get_logger(__name__)
 
 
@@ -31,7 +28,7 @@ class Shown:
         self.visitor_id = visitor_id
 
 
-def impressions(shown: list[Shown], received: datetime) -> pa.Table:
+def impressions(shown: Sequence[Shown], received: datetime) -> pa.Table:
     """Return one event of kind ``impression`` for each item shown, schema `EVENTS`.
 
     The slate's position counts from 1; the propensity is 1 while slates are deterministic.
@@ -76,7 +73,7 @@ def _served(slate: Slate) -> str | None:
 
 
 class ImpressionWriter:
-    """A bounded queue and one thread that empties it into the log.
+    """Writes impressions to the log, behind the answers.
 
     Parameters
     ----------
@@ -99,43 +96,17 @@ class ImpressionWriter:
         self._clock = clock
         self._on_dropped = on_dropped
         self._on_written = on_written
-        self._queue: queue.Queue[Shown | None] = queue.Queue(room)
-        self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
-        self._thread.start()
+        self._behind = Behind("impressions", self._write, room=room)
+        self.flush, self.close = self._behind.flush, self._behind.close
 
     def put(self, shown: Shown) -> None:
         """Queue a slate; returns at once, and drops it when there is no room."""
         if not (shown.user_id or shown.visitor_id) or not shown.slate.items:
             return  # an event has an actor; a slate shown to nobody in particular teaches nothing
-        try:
-            self._queue.put_nowait(shown)
-        except queue.Full:
+        if not self._behind.put(shown):
             self._on_dropped(len(shown.slate.items))
 
-    def flush(self) -> None:
-        """Wait until everything queued so far has been written or dropped."""
-        self._queue.join()
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Write what is queued, within `timeout` seconds, and end the thread."""
-        try:
-            self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            log.warning("impressions left behind", slates=self._queue.qsize())
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        ended = False
-        while not ended:
-            batch = [self._queue.get()]
-            while len(batch) < MOST_AT_ONCE and not self._queue.empty():
-                batch.append(self._queue.get_nowait())  # nobody else takes from it
-            ended = None in batch
-            self._write([shown for shown in batch if shown])
-            for _ in batch:
-                self._queue.task_done()
-
-    def _write(self, batch: list[Shown]) -> None:
+    def _write(self, batch: Sequence[Shown]) -> None:
         rows = impressions(batch, self._clock())
         if not rows.num_rows:
             return

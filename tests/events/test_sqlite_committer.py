@@ -215,13 +215,17 @@ def test_damage_met_while_writing_ends_writing(tmp_path: Path) -> None:
             store.alias("v", "u")
 
 
+SCHEMA_PAGES = 32
+
+
 def damage(folder: Path) -> None:
     """Overwrite every page but the first few, in which the schema is."""
     path = folder / engine.FILE_NAME
     with path.open("r+b") as file:
         size = path.stat().st_size
-        file.seek(20 * 4096)
-        file.write(b"\x5a" * (size - 20 * 4096))
+        assert size > 1.5 * SCHEMA_PAGES * 4096
+        file.seek(SCHEMA_PAGES * 4096)
+        file.write(b"\x5a" * (size - SCHEMA_PAGES * 4096))
 
 
 def test_the_write_ahead_log_is_moved_into_the_database(

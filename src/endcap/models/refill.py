@@ -274,7 +274,7 @@ def _logistic(told: Floats, hit: npt.NDArray[np.bool_]) -> Floats:
 
     Columns are scaled for the work: chances fade over many orders of magnitude.
     """
-    spread = told.std(axis=0)
+    spread = told.std(axis=0) if len(told) else np.ones(_WIDTH)
     spread[spread < 1e-9] = 1.0
     weights = np.zeros(_WIDTH)
     weights[1] = spread[1]  # where there is nothing to learn from: the faded share itself

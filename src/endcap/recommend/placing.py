@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 class UneditedError(RequestError):
     """There is nothing to take back."""
 
+    code = "unedited"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -12,11 +12,14 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
 from endcap import plugins
 from endcap.events.store import Receipt, Store
+from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.state import History
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import LiveSettings
@@ -147,7 +150,8 @@ class SharedState(LiveState):
     ) -> None:
         self._bus = bus
         self._name = secrets.token_hex(8)
-        self._following = threading.Lock()
+        self._following = threading.RLock()  # what is applied may ask for a slate to try
+        self._applying = False
         self._end = threading.Event()
         self._connected = False
         self._trouble = "not connected yet"
@@ -167,6 +171,19 @@ class SharedState(LiveState):
         """See `LiveState.history`; up to the last event acknowledged by any replica."""
         shared = self._catch_up()
         return self._histories.of(self.resolve(actor), again=not shared)
+
+    def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
+        """See `LiveState.available_rows`; without what any replica has taken off the shelf.
+
+        A question of nobody in particular asks for no history, and must not show it either.
+        """
+        self._catch_up()
+        return super().available_rows(words, now)
+
+    def available_ids(self, now: int) -> Sequence[str]:
+        """See `LiveState.available_ids`; as `available_rows`."""
+        self._catch_up()
+        return super().available_ids(now)
 
     def events_stored(self, events: pa.Table, receipt: Receipt) -> None:
         """See `LiveState.events_stored`; returns when the other replicas can know."""
@@ -213,14 +230,20 @@ class SharedState(LiveState):
         """Apply what others published before this call; return whether that was possible."""
         try:
             with self._following:
-                if self._connected:
-                    changes = self._bus.catch_up()
-                    for change in [Change("reload")] if changes is None else changes:
-                        if change.sender != self._name:
-                            apply(self, change)
+                if self._connected and not self._applying:
+                    self._apply(self._bus.catch_up())
         except (BusError, EndcapError) as error:
             self._lose(error)
         return self._connected
+
+    def _apply(self, changes: list[Change] | None) -> None:
+        self._applying = True
+        try:
+            for change in [Change("reload")] if changes is None else changes:
+                if change.sender != self._name:
+                    apply(self, change)
+        finally:
+            self._applying = False
 
     def _lose(self, error: Exception) -> None:
         """Open the breaker: from now on nobody waits for the bus, until the follower closes it."""

@@ -107,9 +107,10 @@ class Mixer:
                 best = self._step(best, name, WEIGHTS)
             if best == before:
                 break
-        for name in names:
+        best = {name: weight for name, weight in best.items() if weight}
+        for name in list(best):
             best = self._step(best, name, [factor * best[name] for factor in FINE])
-        return {name: weight for name, weight in best.items() if weight}
+        return best
 
     def _step(
         self, best: dict[str, float], name: str, weights: Sequence[float]

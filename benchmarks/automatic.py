@@ -1,9 +1,10 @@
 """What ``endcap train`` finds in ten minutes against the best that patience finds.
 
 The protocol is run twice on the same data with the same seed: once within the budget, as a shop
-would (a share of it kept for the second stage, where there are shoppers enough), and once with every setting of every model tried, a second stage, and the peers. The ratio
-is that of NDCG on the test. "By hand" is thus a search without a clock over the same settings; each
-model alone, the blend, the second stage and each peer may win it.
+would (a share of it kept for the second stage, where there are shoppers enough), and once with
+every setting of every model tried, a second stage, and the peers. The ratio is that of NDCG on the
+test. "By hand" is thus a search without a clock over the same settings; each model alone, the
+blend, the second stage and each peer may win it.
 
     python -m benchmarks automatic                                       (Online Retail)
     python -m benchmarks automatic --protocol fixed_split --data DIR --k 10

@@ -72,6 +72,7 @@ def test_it_says_where_it_is_and_warns_while_it_is_open(
 
 
 def test_a_server_starts_without_what_only_training_needs() -> None:
-    code = "import sys, endcap.cli.serve_; print({'ibis', 'duckdb', 'torch'} & set(sys.modules))"
+    code = "import sys, endcap.cli.serve_\n"
+    code += "print({'ibis', 'duckdb', 'torch', 'scipy.optimize'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

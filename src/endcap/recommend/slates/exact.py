@@ -1,18 +1,21 @@
 """Where greedy gets stuck: which items, and how far rules must give, by integer programming.
 
 Positions between two ends of windows are alike to every bound, so x[i, s] says whether candidate i
-is in segment s; within a segment the best come first. HiGHS solves it (`scipy.optimize.milp`).
+is in segment s; within a segment the best come first. HiGHS solves it (`scipy.optimize.milp`);
+that is large, most processes never need it, and the first slate that does imports it.
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from endcap.recommend.slates.problem import UNBOUNDED, Bound, Problem
+
+if TYPE_CHECKING:
+    from scipy.optimize import LinearConstraint
 
 SECONDS: Final = 2.0
 Order = npt.NDArray[np.int64]
@@ -70,6 +73,8 @@ class _Program:
     """The integer program of a problem; the last variable is a slack, unused unless asked for."""
 
     def __init__(self, problem: Problem) -> None:
+        from scipy.optimize import Bounds, LinearConstraint
+
         self.problem = problem
         k, self._n = problem.k, len(problem.relevance)
         ends = sorted({min(bound.first, k) for bound in problem.bounds} | {k})
@@ -101,14 +106,16 @@ class _Program:
 
     def rows(
         self, bounds: tuple[Bound, ...] | list[Bound], slack: bool = False
-    ) -> list[LinearConstraint]:
+    ) -> "list[LinearConstraint]":
         """Return the constraints of some bounds; with `slack`, the last variable widens them."""
         return [row for bound in bounds for row in self._rows(bound, slack)]
 
     def solve(
-        self, rows: list[LinearConstraint], cost: npt.NDArray[np.float64] | None = None
+        self, rows: "list[LinearConstraint]", cost: npt.NDArray[np.float64] | None = None
     ) -> npt.NDArray[np.float64] | None:
         """Return the solution of least `cost`, by default of most value; None if there is none."""
+        from scipy.optimize import milp
+
         found = milp(
             -self._value if cost is None else cost,
             integrality=np.ones(len(self._value)),
@@ -139,7 +146,9 @@ class _Program:
             order[free] = items[np.argsort(-self.problem.relevance[items], kind="stable")]
         return order
 
-    def _rows(self, bound: Bound, slack: bool) -> list[LinearConstraint]:
+    def _rows(self, bound: Bound, slack: bool) -> "list[LinearConstraint]":
+        from scipy.optimize import LinearConstraint
+
         covered = np.repeat(np.array(self._ends) <= min(bound.first, self.problem.k), self._n)
         codes = np.where(covered, np.tile(bound.codes, len(self._ends)), -1)
         sizes = np.bincount(bound.codes[bound.codes >= 0], minlength=1)

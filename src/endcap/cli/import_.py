@@ -16,12 +16,15 @@ from endcap import plugins
 from endcap.cli.progress import shown
 from endcap.events.guess import GROUP
 from endcap.events.importer import ImportSummary, import_paths
-from endcap.schema.errors import DataError
+from endcap.schema.errors import ConfigError, DataError
 from endcap.schema.settings import Settings, load_settings
 from endcap.serve.telling import open_telling
 
 app = typer.Typer(add_completion=False)
 
+LACKING = {"missing-time": "time", "missing-actor": "user_id", "missing-item": "item_id"}
+"""Reason of the quarantine -> the field that was not found."""
+COLUMN_HELP = "What a column of an own file means (repeatable)."
 DIALECT_HELP = f"How all files are written ({', '.join(plugins.names(GROUP))}); default: guessed."
 
 
@@ -29,6 +32,9 @@ DIALECT_HELP = f"How all files are written ({', '.join(plugins.names(GROUP))}); 
 def import_(  # noqa: PLR0917
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
     dialect: Annotated[str | None, typer.Option(help=DIALECT_HELP)] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help=COLUMN_HELP, metavar="COLUMN=FIELD")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data goes.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and validate, store nothing.")
@@ -51,8 +57,11 @@ def import_(  # noqa: PLR0917
       endcap import ml-100k/ --folder films
 
       endcap import feed.xml --dialect merchant --dry-run
+
+      endcap import orders.csv --column bought_on=time --column artnr=item_id
     """
     settings, _ = load_settings(file, flags={"store.folder": folder})
+    settings.events.columns.update(_said(column or []))
     with shown("import", stream=sys.stderr, wanted=progress) as told:
         summary = _run(paths, settings, dialect=dialect, dry_run=dry_run, told=told)
     if as_json:
@@ -62,6 +71,19 @@ def import_(  # noqa: PLR0917
     if not any(report.rows for report in summary.files):
         names = ", ".join(str(path) for path in paths)
         raise DataError(f"Nothing in {names} could be read.", hint="See --dialect in --help.")
+
+
+def _said(given: list[str]) -> dict[str, str]:
+    """Return their name of a column -> ours."""
+    said = {}
+    for words in given:
+        theirs, equals, ours = words.rpartition("=")
+        if not (theirs and equals and ours):
+            raise ConfigError(
+                f"--column {words!r} is not of the form COLUMN=FIELD.", hint="--column when=time"
+            )
+        said[theirs] = ours
+    return said
 
 
 def _run(
@@ -96,15 +118,37 @@ def _print(summary: ImportSummary, console: Console, *, dry_run: bool) -> None:
         console.print(
             f"{kinds}; from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC"
         )
+    for line in _hints(summary):
+        console.print(escape(line), style="yellow")
     rate = summary.total.received / max(summary.seconds, 1e-9)
     console.print(f"{summary.total.received:,} rows in {summary.seconds:.1f} s ({rate:,.0f}/s)")
+
+
+def _hints(summary: ImportSummary) -> list[str]:
+    """Say how to name a column where most rows lack what a column of another name may hold."""
+    unknown = list(dict.fromkeys(name for report in summary.files for name in report.unknown))
+    half = summary.total.received / 2
+    seen = {reason: one.count for reason, one in summary.reasons.items()}
+    lacking = [field for reason, field in LACKING.items() if seen.get(reason, 0) > half]
+    if not (unknown and lacking):
+        return []
+    names = ", ".join(unknown)
+    return [
+        f"Is one of {names} the {field}? Say which: --column {unknown[0]}={field}"
+        for field in lacking
+    ]
 
 
 def _files(summary: ImportSummary) -> Table:
     table = Table("file", "dialect", "sure", "encoding", "rows", "note")
     for report in summary.files:
         skipped = ", ".join(f"{name} {count:,}" for name, count in sorted(report.skipped.items()))
-        note = "; ".join(filter(None, (report.problem, skipped and f"skipped: {skipped}")))
+        parts = (
+            report.problem,
+            bool(skipped) and f"skipped: {skipped}",
+            bool(report.unknown) and f"kept as further properties: {', '.join(report.unknown)}",
+        )
+        note = "; ".join(part for part in parts if part)
         sure = f"{report.confidence:.0%}" if report.dialect else ""
         name = escape(str(report.path))
         table.add_row(name, report.dialect, sure, report.encoding, f"{report.rows:,}", escape(note))

@@ -1,8 +1,9 @@
 """Find the files of a path, and the dialect of a file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from endcap import plugins
 from endcap.events.dialects.base import Dialect
@@ -21,23 +22,42 @@ class Guess(NamedTuple):
     confidence: float
 
 
-def dialect_named(name: str) -> Dialect:
-    """Return the dialect of that name.
+@runtime_checkable
+class Renaming(Protocol):
+    """A dialect whose columns a shop may name as it likes.
+
+    Stability: implementer (a dialect may have these two beside those of `Dialect`).
+    """
+
+    def naming(self, columns: Mapping[str, str]) -> Dialect:
+        """Return the dialect, told what a shop's own columns mean: their name -> ours."""
+
+    def unknown(self, source: Source) -> list[str]:
+        """Return the columns of a file that have no field of their own."""
+
+
+NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def dialect_named(name: str, columns: Mapping[str, str] = NO_COLUMNS) -> Dialect:
+    """Return the dialect of that name, told what a shop's own columns mean where it can be.
 
     Raises
     ------
     PluginError
         When there is none, naming the nearest.
+    ConfigError
+        When a column is said to mean what no table has.
     """
     found: Dialect = plugins.load(GROUP, name)()
-    return found
+    return found.naming(columns) if columns and isinstance(found, Renaming) else found
 
 
-def guess(source: Source) -> Guess | None:
+def guess(source: Source, columns: Mapping[str, str] = NO_COLUMNS) -> Guess | None:
     """Return the dialect that fits best; None when none does."""
     if _is_binary(source):
         return None
-    dialects = [dialect_named(name) for name in plugins.names(GROUP)]
+    dialects = [dialect_named(name, columns) for name in plugins.names(GROUP)]
     guesses = [Guess(dialect, dialect.recognise(source)) for dialect in dialects]
     best = max(guesses, key=lambda g: g.confidence)
     return best if best.confidence >= SURE_ENOUGH else None

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap.events.dialects.base import Dialect, Record, Skip
-from endcap.events.guess import SURE_ENOUGH, Guess, dialect_named, files_of, guess
+from endcap.events.guess import SURE_ENOUGH, Guess, Renaming, dialect_named, files_of, guess
 from endcap.events.reading import Source
 from endcap.events.store import Receipt, Store
 from endcap.events.validate import Broken, Fault, check, check_items, check_users, quarantine_table
@@ -40,6 +40,8 @@ class FileReport:
         Records of kinds that say nothing about taste, counted by what they are.
     problem
         Why it was skipped, or could not be read to the end; empty when all is well.
+    unknown
+        Columns without a field of their own: kept in ``properties`` or ``attributes``.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class FileReport:
     rows: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    unknown: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -127,17 +130,20 @@ def import_paths(
         When the store fails; what was acknowledged is kept.
     """
     began = time.monotonic()
-    given = dialect_named(dialect) if dialect else None
+    settings = settings or EventSettings()
+    given = dialect_named(dialect, settings.columns) if dialect else None
     sources = [(Source(path), named) for path, named in files_of(paths)]
-    work = _Import(store, settings or EventSettings(), now or datetime.now(UTC))
+    work = _Import(store, settings, now or datetime.now(UTC))
     total = sum(source.size for source, _ in sources)
     done = 0
     for source, named in sources:
         report = FileReport(source.path)
         work.summary.files.append(report)
-        found = _choose(source, given, named=named, report=report)
+        found = _choose(source, given, settings.columns, named=named, report=report)
         if found:
             report.dialect, report.confidence = found.dialect.name, found.confidence
+            if isinstance(found.dialect, Renaming):
+                report.unknown = found.dialect.unknown(source)
             work.read(found.dialect, source, report, _tell(progress, source, done, total, report))
         done += source.size
         progress(done, total, f"{source.path.name}: {report.problem or f'{report.rows:,} rows'}")
@@ -147,13 +153,18 @@ def import_paths(
 
 
 def _choose(
-    source: Source, given: Dialect | None, *, named: bool, report: FileReport
+    source: Source,
+    given: Dialect | None,
+    columns: Mapping[str, str],
+    *,
+    named: bool,
+    report: FileReport,
 ) -> Guess | None:
     """Return how to read the file; a dialect that was asked for is used on every named file."""
     if source.size == 0:
         report.problem = "the file is empty"
         return None
-    found = Guess(given, given.recognise(source)) if given else guess(source)
+    found = Guess(given, given.recognise(source)) if given else guess(source, columns)
     if found is None or (given and not named and found.confidence < SURE_ENOUGH):
         report.problem = "of no known dialect"
         return None

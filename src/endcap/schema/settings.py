@@ -39,6 +39,8 @@ class EventSettings(Strict):
     """An event further in the future than this goes to quarantine."""
     browser_age_days: float = pydantic.Field(default=30.0, gt=0)
     """A live event older than this goes to quarantine; imports take any age."""
+    columns: dict[str, str] = pydantic.Field(default_factory=dict)
+    """What columns of your own files mean, for imports: their name -> ours (``when = "time"``)."""
 
 
 class PrepareSettings(Strict):

@@ -5,7 +5,8 @@ a user. Folders of the form ``interactions.parquet`` + ``items.parquet`` are rea
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from endcap.events.dialects.base import Record, TableName, kind_of
@@ -13,6 +14,7 @@ from endcap.events.reading import Piece, Source, read_json, read_parquet, read_t
 from endcap.events.reading.columnar import parquet_columns
 from endcap.events.reading.source import Rename
 from endcap.events.validate.faults import Fault
+from endcap.schema.errors import ConfigError, nearest
 from endcap.schema.tables import EVENTS, ITEMS, USERS
 
 _ALIASES: Final[dict[str, tuple[str, ...]]] = {
@@ -34,16 +36,8 @@ _ALIASES: Final[dict[str, tuple[str, ...]]] = {
         *("article_id", "iid", "商品id", "商品", "商品编号"),
     ),
     "time": (
-        *(
-            "timestamp",
-            "ts",
-            "datetime",
-            "date",
-            "event_time",
-            "eventtime",
-            "created_at",
-            "invoicedate",
-        ),
+        *("timestamp", "ts", "datetime", "date", "event_time", "eventtime", "event_timestamp"),
+        *("created_at", "occurred_at", "when", "invoicedate", "order_date", "purchase_date"),
         *("时间", "日期", "时间戳"),
     ),
     "kind": (
@@ -108,14 +102,50 @@ _DELIMITERS: Final = ",\t;|"
 
 
 class Own:
-    """CSV, TSV, JSON Lines and Parquet with our names or the usual ones."""
+    """CSV, TSV, JSON Lines and Parquet with our names or the usual ones.
+
+    Parameters
+    ----------
+    columns
+        What a shop's own columns mean: its name (in any case) -> ours.
+
+    Raises
+    ------
+    ConfigError
+        When a column is said to mean what no table has.
+    """
 
     name: ClassVar[str] = "endcap"
     title: ClassVar[str] = "Own CSV, JSON Lines or Parquet"
 
+    def __init__(self, columns: Mapping[str, str] = MappingProxyType({})) -> None:
+        fields = sorted({field for names, _ in _TABLES.values() for field in names})
+        for theirs, ours in columns.items():
+            if ours not in fields:
+                raise ConfigError(
+                    f"Column {theirs!r} is said to be {ours!r}, which no table has.",
+                    hint=nearest(ours, fields),
+                )
+        self._said = {theirs.strip().lower(): ours for theirs, ours in columns.items()}
+
+    def naming(self, columns: Mapping[str, str]) -> "Own":
+        """Return this dialect, told what a shop's own columns mean."""
+        return Own(columns)
+
+    def unknown(self, source: Source) -> list[str]:
+        """Return the columns that have no field of their own: they are kept as properties."""
+        columns = self._told(_columns_of(source))
+        table = table_of(columns) or "events"
+        fields = _TABLES[table][0]
+        return [
+            c
+            for c, name in zip(columns, renamed(table, columns), strict=True)
+            if name not in fields
+        ]
+
     def recognise(self, source: Source) -> float:
         """Return 0.6 where the columns name a user or an item, 0.8 where all are our own."""
-        columns = _columns_of(source)
+        columns = self._told(_columns_of(source))
         table = table_of(columns)
         if table is None:
             return 0.0
@@ -124,31 +154,40 @@ class Own:
     def read(self, source: Source) -> Iterator[Record]:
         """Yield the rows; an event file without any kind column is read as views or ratings."""
         if _is_json(source):
-            yield from _read_json(source)
+            yield from self._read_json(source)
             return
-        columns = _columns_of(source)
+        columns = self._told(_columns_of(source))
         table = table_of(columns) or "events"
         finish = finisher(table, columns)
-        for line, content, raw, _ in _pieces(source, lambda names: renamed(table, names)):
+        for line, content, raw, _ in _pieces(source, lambda c: renamed(table, self._told(c))):
             if type(content) is Fault:
                 yield Record(table, line, content, raw)
             else:
                 yield Record(table, line, finish(content), raw)
 
+    def _read_json(self, source: Source) -> Iterator[Record]:
+        """Each object of a JSON file may have other fields: the mapping is kept for each set."""
+        known: dict[tuple[str, ...], tuple[TableName, list[str], Finish]] = {}
+        for line, content, raw, _ in read_json(source):
+            if type(content) is Fault:
+                yield Record("events", line, content, raw)
+                continue
+            shape = tuple(content)
+            if shape not in known:
+                told = self._told(shape)
+                table = table_of(told) or "events"
+                known[shape] = table, renamed(table, told), finisher(table, told)
+            table, names, finish = known[shape]
+            row = dict(zip(names, content.values(), strict=True))
+            yield Record(table, line, finish(row), raw)
 
-def _read_json(source: Source) -> Iterator[Record]:
-    """Each object of a JSON file may have other fields: the mapping is kept for each set."""
-    known: dict[tuple[str, ...], tuple[TableName, list[str], Finish]] = {}
-    for line, content, raw, _ in read_json(source):
-        if type(content) is Fault:
-            yield Record("events", line, content, raw)
-            continue
-        shape = tuple(content)
-        if shape not in known:
-            table = table_of(shape) or "events"
-            known[shape] = table, renamed(table, shape), finisher(table, shape)
-        table, names, finish = known[shape]
-        yield Record(table, line, finish(dict(zip(names, content.values(), strict=True))), raw)
+    def _told(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns under the names that were said; a column in their way steps aside."""
+        said = [self._said.get(column.strip().lower()) for column in columns]
+        return [
+            ours or (f"{column}_" if column in said else column)
+            for ours, column in zip(said, columns, strict=True)
+        ]
 
 
 Finish = Callable[[dict[str, Any]], dict[str, Any]]

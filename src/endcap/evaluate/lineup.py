@@ -105,7 +105,7 @@ LONG: Final = 100
 """Interactions for each user from which transitions walk one step only and sessions are not
 compared: both are for short histories; in long ones their pairs fill the square of the items."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
-COUNTED: Final = ("item-knn", "ease", "ials")
+COUNTED: Final = ("item-knn", "slim", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""
 DEEP_MINUTES: Final = 2.0
 """What a network may train when it takes part; by itself it is given more."""
@@ -157,8 +157,8 @@ ENTRANTS: Final[dict[str, Entrant]] = {
         "slim",
         {
             "decay_events": (50.0, 0.0, 10.0, 2.5),
-            "l1": (1.0, 0.3),
-            "l2": (30.0, 100.0),
+            "l1": (1.0, 0.3, 3.0),
+            "l2": (100.0, 30.0, 300.0),
             "popularity": (0.0, 0.2),
         },
     ),

@@ -37,3 +37,25 @@ def test_the_knob_trades_accuracy_for_variety(
     assert models["knob 0"] == models["plain"]
     assert models["knob 1"]["ild"] > models["plain"]["ild"]
     assert "<svg" in picture.read_text(encoding="utf-8")
+
+
+def test_an_objective_wins_what_it_weighs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(80), 24)
+    items = random.integers(0, 30, len(users)) + 30 * (users % 2)
+    when = np.sort(random.integers(0, 200, (80, 24)), axis=1).ravel() * 86_400
+    rows = {"user_id": users, "item_id": items, "timestamp": when}
+    pq.write_table(pa.table(rows), tmp_path / "interactions.parquet")
+    prices = [1.0 + 19 * (i % 7 == 0) for i in range(60)]
+    pq.write_table(pa.table({"item_id": range(60), "price": prices}), tmp_path / "items.parquet")
+    argv = ["--data", str(tmp_path), "--quick", "--models", "item-knn", "--budget", "20s"]
+    assert front.run(["objectives", *argv]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["models"]["revenue"]["revenue@10"] > said["models"]["relevance"]["revenue@10"]
+    assert said["models"]["profit"]["profit@10"] > said["models"]["relevance"]["profit@10"]
+    assert said["figures"]["purchase: hits@10"] == 0
+    assert 0 <= said["figures"]["ece@10"] < 0.2
+    low, high = said["intervals"]["revenue: revenue@10"]
+    assert low <= said["figures"]["revenue: revenue@10"] <= high

@@ -11,16 +11,24 @@ import pytest
 from endcap.evaluate.champion import contest
 from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.intervals import Interval
-from endcap.evaluate.learning import Learnt, learn, validation
-from endcap.evaluate.learning_report import rows, table, to_dict, write_html
+from endcap.evaluate.learning import Learnt, chances_for, learn, validation
+from endcap.evaluate.learning_report import rows, said_of_chances, table, to_dict, write_html
 from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.mixing import Mix
 from endcap.evaluate.tuning import Trial
 from endcap.evaluate.wiring import recipe_of
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import DAY_US, Temporal
-from endcap.recommend.artefacts import current, listing, promote, publish, training_lock
+from endcap.recommend.artefacts import (
+    current,
+    listing,
+    load_artefact,
+    promote,
+    publish,
+    training_lock,
+)
 from endcap.recommend.recipe import HOME, Recipe, load_recipe
+from endcap.recommend.slates.rules import Rules
 from endcap.recommend.training import train
 from endcap.schema.errors import DataError
 from endcap.schema.settings import Settings
@@ -82,6 +90,31 @@ def test_what_was_chosen_serves_and_says_how_it_came_about(learnt: Learnt, tmp_p
     personal = artefact.recipe.placements[HOME].levels[0]
     assert dict(personal.weights) == learnt.chosen.blend.weights
     assert set(personal.weights) <= set(artefact.models)
+
+
+def test_chances_are_learnt_on_what_was_held_back_kept_and_reported(
+    learnt: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = load_artefact(tmp_path, learnt.artefact.id).chances
+    assert kept is not None
+    assert ("personal", "purchase") in kept.curves
+    judged = kept.facts["personal: purchase"]
+    assert 0 <= judged["ece@10"] < judged["share@10"] < 1
+    assert "personal: click" not in kept.facts  # nobody clicks in this shop
+    assert to_dict(learnt)["chances"] == kept.facts
+    assert any("personal: purchase" in line for line in said_of_chances(kept.facts))
+    assert "personal: purchase" in write_html(learnt, tmp_path / "t.html").read_text()
+
+
+def test_a_recipe_with_an_objective_learns_chances_and_one_without_does_not(data: Dataset) -> None:
+    recipe = load_recipe("simple")
+    assert chances_for(recipe, data) is None
+    home = recipe.placements[HOME]
+    rules = Rules.parse({"objective": {"revenue": 1.0}})
+    places = {**recipe.placements, HOME: home.model_copy(update={"rules": rules})}
+    found = chances_for(recipe.model_copy(update={"placements": places}), data)
+    assert found is not None
+    assert (home.levels[0].name, "purchase") in found.curves
 
 
 def test_a_recipe_holds_the_settings_that_won(chosen: Chosen) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from served_shop import Served
 
+from endcap.models.chances import Chances, Curve
 from endcap.recommend.recipe import load_recipe
 from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings
@@ -50,6 +52,48 @@ def test_an_edit_shapes_the_next_slate_and_undo_takes_it_back(shop: Served) -> N
     undone = shop.client.post("/v1/placements/home/undo").json()["placements"]
     assert [(place["origin"], place["version"]) for place in undone] == [("recipe", 2)]
     assert shown(shop, k=4) == plain
+
+
+def taught(shop: Served, folder: Path) -> None:
+    """Train on purchases that make later items more popular, with chances that fall by place."""
+    rows = [
+        {"kind": "purchase", "user_id": f"u{u}", "item_id": f"i{i}", "event_id": f"{u}-{i}"}
+        for i in range(6)
+        for u in range(2 + i)
+    ]
+    assert shop.post(*rows).json()["stored"] == len(rows)
+    curve = Curve(np.array([0.0, 0.0, -1.0]), np.array([-2.0, 0.0]), np.array([0.0, 0.5]))
+    chances = Chances({("popular", "purchase"): curve}, {})
+    settings = Settings.parse({"store": {"folder": folder}})
+    recipe = load_recipe("simple")
+    train_store(shop.runtime.store, recipe, settings, chances=lambda data: chances)
+    shop.runtime.recommender.reload()
+
+
+def test_an_objective_orders_the_next_slate_and_is_told_when_asked(
+    shop: Served, tmp_path: Path
+) -> None:
+    shop.items(*({**item, "price": 1 + 9 * (n == 3)} for n, item in enumerate(ITEMS)))
+    rules = {"objective": {"revenue": 1.0}}
+    assert put(shop, "home", {"levels": [POPULAR], "rules": rules}).status_code == 200
+    (rule,) = shop.slate(k=2)["rules"]
+    assert rule["relaxed"] == "no chances were learnt: run endcap train"
+    taught(shop, tmp_path)
+    slate = shop.slate(k=2)
+    assert slate["objective"] == {"revenue": 1.0}
+    assert slate["items"][0]["item_id"] == "i3"
+    assert slate["items"][0]["expected"] is None
+    slate = shop.slate(k=2, explain="counterfactual")
+    told = slate["items"][0]["expected"]
+    assert told["click"] is None
+    assert told["value"] == told["revenue"] == pytest.approx(10 * told["purchase"])
+    assert slate["expected"]["purchase"] == pytest.approx(
+        sum(item["expected"]["purchase"] for item in slate["items"])
+    )
+    wrong = {"levels": [POPULAR], "rules": {"objective": {"returns": "attributes.back"}}}
+    answer = put(shop, "home", wrong)
+    assert answer.status_code == 422
+    assert "attributes.back" in answer.text
 
 
 def test_a_new_place_lives_and_goes(shop: Served) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,8 @@ from rich.text import Text
 from endcap.recommend.artefacts import load_serving
 from endcap.recommend.recipe import HOME
 from endcap.recommend.shop import Shop
-from endcap.recommend.slates.preview import Before, preview, prices
+from endcap.recommend.slates.objective import WEIGHTS
+from endcap.recommend.slates.preview import Before, outcome, preview, prices
 from endcap.recommend.slates.rules import load_rules
 from endcap.schema.errors import ArtefactError
 from endcap.schema.settings import load_settings
@@ -63,7 +65,8 @@ def main(  # noqa: PLR0917
         compared = preview(shop.recommender, shop.state, asked, chosen, k=k, placement=placement)
         if as_json:
             said = {"users": [asdict(one) for one in compared]}
-            typer.echo(json.dumps({"rules": [asdict(p) for p in prices(compared)], **said}))
+            rows = [asdict(price) for price in prices(compared)]
+            typer.echo(json.dumps({"rules": rows, "expected": _expected(compared), **said}))
         else:
             _print(shop, compared)
 
@@ -84,8 +87,34 @@ def _print(shop: Shop, compared: Sequence[Before]) -> None:
     cost = float(np.mean([one.cost for one in compared])) if compared else 0.0
     table.add_row("all together", "", "", f"{cost:.2%}")
     out.print(table)
+    _print_expected(out, compared)
     for one in compared:
         relaxed = [f"{effect.name}: {effect.relaxed}" for effect in one.effects if effect.relaxed]
         relaxed += [f"pin of {item_id}: not on offer" for item_id in one.unset]
         if relaxed:
             out.print(Text(f"shopper {one.user_id}: {'; '.join(relaxed)}"))
+
+
+def _expected(compared: Sequence[Before]) -> dict[str, dict[str, float | None]] | None:
+    """Return what slates are expected to bring, as JSON-ready values; null where untold."""
+    sides = outcome(compared)
+    if sides is None:
+        return None
+    return {
+        name: {key: value if isfinite(value) else None for key, value in asdict(side).items()}
+        for name, side in zip(("before", "after"), sides, strict=True)
+    }
+
+
+def _print_expected(out: Console, compared: Sequence[Before]) -> None:
+    told = _expected(compared)
+    if told is None:
+        return
+    table = Table("expected of a slate", "before", "after", "change")
+    for name in WEIGHTS:
+        before, after = told["before"][name], told["after"][name]
+        if before is None or after is None:
+            continue
+        change = f"{after / before - 1:+.1%}" if before > 0 else ""
+        table.add_row(name, f"{before:.3f}", f"{after:.3f}", change)
+    out.print(table)

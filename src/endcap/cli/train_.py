@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from endcap.evaluate.learning import Learnt, learn_store
-from endcap.evaluate.learning_report import said_of, table, to_dict, write_html
+from endcap.evaluate.learning import Learnt, chances_for, learn_store
+from endcap.evaluate.learning_report import said_of, said_of_chances, table, to_dict, write_html
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
 from endcap.recommend.recipe import Recipe, load_recipe, recipe_names
@@ -100,7 +100,14 @@ def train(  # noqa: PLR0917
 
 def _fit(settings: Settings, recipe: Recipe, seed: int, *, quiet: bool) -> Artefact:
     with _bars(quiet=quiet) as bars, closing(open_store(settings.store)) as store:
-        return train_store(store, recipe, settings, seed=seed, progress=Tellers(bars, None))
+        return train_store(
+            store,
+            recipe,
+            settings,
+            seed=seed,
+            progress=Tellers(bars, None),
+            chances=lambda data: chances_for(recipe, data, settings, seed=seed),
+        )
 
 
 def _learn(
@@ -170,6 +177,9 @@ def _print_learnt(learnt: Learnt, page: Path, *, as_json: bool) -> None:
         console.print(f"left out: {name}: {why}")
     if learnt.ranked is not None:
         console.print(said_of(learnt.ranked))
+    if learnt.artefact.chances is not None:
+        for line in said_of_chances(learnt.artefact.chances.facts):
+            console.print(line)
     rival = learnt.contest
     if rival is not None:
         low, high = rival.interval

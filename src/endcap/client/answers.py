@@ -70,11 +70,22 @@ class Counterfactual(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """What showing an item, or a slate, is expected to bring; None where nobody can tell."""
+
+    click: float | None = None
+    purchase: float | None = None
+    revenue: float | None = None
+    profit: float | None = None
+    value: float | None = None
+
+
 class SlateItem(msgspec.Struct, frozen=True):
     """One item on the shelf; `why` says its reasons in words.
 
     `source` is the model that says most, `rule` the rule that put it in its place, where one did;
-    `counterfactual` is there where ``explain="counterfactual"`` was asked for.
+    `explored` says that exploration did. `counterfactual`, `expected` and `propensity` are there
+    where ``explain="counterfactual"`` was asked for.
     """
 
     item_id: str
@@ -86,6 +97,9 @@ class SlateItem(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
     rule: str = ""
     counterfactual: Counterfactual | None = None
+    expected: Expected | None = None
+    explored: bool = False
+    propensity: float | None = None
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -112,6 +126,8 @@ class Slate(msgspec.Struct, frozen=True):
     answered_as: str = ""
     rules: tuple[Rule, ...] = ()
     cost: float | None = None
+    objective: dict[str, float] = {}
+    expected: Expected | None = None
 
     @property
     def item_ids(self) -> list[str]:

@@ -1,7 +1,7 @@
 """``endcap train`` without a recipe: choose, contend, fit on everything, publish, report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -13,16 +13,19 @@ from endcap.evaluate.champion import Contest, contest
 from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Profile, line_up
+from endcap.evaluate.outcomes import asking, learn_chances, recipe_chances, tolerant
 from endcap.evaluate.ranking import ENOUGH_LISTS, Ranked, learn_ranker
 from endcap.evaluate.tuning import Clock, Trial
-from endcap.evaluate.wiring import recipe_of
+from endcap.evaluate.wiring import FLOORS, recipe_of
 from endcap.events.store import Store
+from endcap.models.chances import Chances
 from endcap.models.ranking import Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
 from endcap.prepare.split import DAY_US, Split, Temporal
 from endcap.recommend.artefacts import LOG_END, Artefact, current, load_artefact, training_lock
-from endcap.recommend.recipe import Recipe, load_recipe
+from endcap.recommend.recipe import HOME, Recipe, load_recipe
+from endcap.recommend.state import PURCHASE
 from endcap.recommend.training import NOTHING, train
 from endcap.schema.errors import ArtefactError, DataError, EndcapError
 from endcap.schema.progress import Progress, silent
@@ -155,12 +158,13 @@ def learn(
         ranked = _ranked(chosen, lists, progress("ranker")) if lists else None
     except DataError as error:
         reason = str(error)
-    recipe, match, ranker = _wired(chosen, ranked, folder)
+    recipe, match, ranker, chances = _wired(chosen, ranked, folder, data)
     said = dict(facts or {})
     if chosen is not None:
         said["choice"] = _facts(chosen, match, ranked)
     options: dict[str, Any] = {"seed": seed, "settings": settings, "progress": progress}
-    artefact = train(data, recipe, folder, facts=said, ranker=ranker, **options)
+    options |= {"ranker": ranker, "chances": chances}
+    artefact = train(data, recipe, folder, facts=said, **options)
     return Learnt(artefact, chosen, match, ranked, reason, clock() - began)
 
 
@@ -200,17 +204,54 @@ def _ranked(chosen: Chosen, lists: int, progress: Progress) -> Ranked | None:
 
 
 def _wired(
-    chosen: Chosen | None, ranked: Ranked | None, folder: Path
-) -> tuple[Recipe, Contest | None, Ranker | None]:
+    chosen: Chosen | None, ranked: Ranked | None, folder: Path, data: Dataset
+) -> tuple[Recipe, Contest | None, Ranker | None, Chances | None]:
     """Return the recipe to fit: the chosen one, unless what serves now foresees better."""
     if chosen is None:
-        return load_recipe(), None, None
+        return load_recipe(), None, None, None
     champion = _serving(folder)
     match = None if champion is None else _contest(champion.recipe, chosen)
     if champion is not None and match is not None and not match.won:
-        return champion.recipe, match, champion.ranker
+        return champion.recipe, match, champion.ranker, champion.chances
     ranker = ranked.ranker if ranked is not None and ranked.pays else None
-    return recipe_of(chosen, ranked=ranker is not None), match, ranker
+    chances = tolerant(lambda: _chances(chosen, ranker, data))
+    return recipe_of(chosen, ranked=ranker is not None), match, ranker, chances
+
+
+def _chances(chosen: Chosen, ranker: Ranker | None, data: Dataset) -> Chances | None:
+    """Learn what scores of the home page's levels say of outcomes (see `wiring.recipe_of`)."""
+    exam = chosen.trial.exam
+    models = {name: choice.model for name, choice in chosen.choices.items()}
+    levels = {"personal": asking(models, chosen.blend.weights, ranker)}
+    if chosen.moment:
+        levels["session"] = asking(models, chosen.moment.weights, last=1)
+    levels |= {
+        name: asking(models, {name: 1.0}, needs_history=False) for name in FLOORS if name in models
+    }
+    whole = replace(validation(data), target=exam.split.target or PURCHASE)
+    return learn_chances(levels, whole, exclude_seen=exam.exclude_seen, seed=exam.seed)
+
+
+def chances_for(
+    recipe: Recipe, data: Dataset, settings: Settings | None = None, *, seed: int = 0
+) -> Chances | None:
+    """Return what scores say of outcomes where a recipe has an objective; None where none has.
+
+    The home page's models are fitted once more, on all but the latest weeks.
+    """
+    rules = [placement.rules for placement in recipe.placements.values()]
+    if not any(one.objective is not None and one.objective.steers for one in rules):
+        return None
+    target = (settings.prepare.target if settings else "") or PURCHASE
+    hidden = recipe.placements[HOME].hide.kinds
+    return tolerant(
+        lambda: recipe_chances(
+            recipe,
+            replace(validation(data), target=target),
+            exclude_seen=target in hidden,
+            seed=seed,
+        )
+    )
 
 
 def validation(data: Dataset, settings: Settings | None = None) -> Split:

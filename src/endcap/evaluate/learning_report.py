@@ -1,5 +1,6 @@
 """What a training tried and found: for a terminal, as plain values, as a page."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def to_dict(learnt: Learnt) -> dict[str, Any]:
         }
     if learnt.ranked is not None:
         found["second_stage"] = learnt.ranked.facts()
+    if learnt.artefact.chances is not None:
+        found["chances"] = dict(learnt.artefact.chances.facts)
     if learnt.contest is not None:
         rival = learnt.contest
         found["contest"] = {
@@ -80,6 +83,23 @@ def said_of(ranked: Ranked) -> str:
         f"[{low:+.4f}, {high:+.4f}]: "
         + ("it orders the home page again." if ranked.pays else "left out.")
     )
+
+
+def said_of_chances(facts: Mapping[str, Any]) -> list[str]:
+    """Return a line on each curve: what was told of shoppers it was not learnt from, and counted.
+
+    Parameters
+    ----------
+    facts
+        Of `models.chances.Chances`.
+    """
+    judged = {name: told for name, told in facts.items() if isinstance(told, dict)}
+    return [
+        f"chances, {name}: {told['share@10']:.2%} of the first ten are taken up, "
+        f"calibration error {told['ece@10']:.2%} there and {told['ece']:.2%} of all"
+        for name, told in judged.items()
+        if "ece" in told
+    ]
 
 
 def write_html(learnt: Learnt, path: Path) -> Path:

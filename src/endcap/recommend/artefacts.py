@@ -6,6 +6,7 @@
         manifest.sha256                hash of the manifest itself
         ease/ popular/ …               one model folder each (`models.store`)
         _ranker/                       the second stage, where one pays (`models.ranking`)
+        _chances/                      what scores say of clicks and purchases (`models.chances`)
       current                          the id that serves, replaced by rename
       .lock                            held by the one trainer at work
 
@@ -30,6 +31,7 @@ from typing import Any, Final
 import structlog
 
 from endcap.models.base import Model
+from endcap.models.chances import Chances, load_chances, save_chances
 from endcap.models.described import Described, load_described, save_described
 from endcap.models.ranking import Ranker, load_ranker, save_ranker
 from endcap.models.store import MANIFEST, load, publishing, read_manifest, save, write_manifest
@@ -44,6 +46,7 @@ CURRENT: Final = "current"
 SEAL: Final = "manifest.sha256"
 RANKER: Final = "_ranker"
 DESCRIBED: Final = "_described"
+CHANCES: Final = "_chances"
 LOG_END: Final = "log_end"
 """The fact of an artefact that says up to which position of the event log it has learnt."""
 ID: Final = re.compile(r"\d{8}T\d{9}-[0-9a-f]{8}")
@@ -71,6 +74,8 @@ class Artefact:
         The second stage; None where there is none.
     described
         What the catalogue says of the items, by which newcomers are ranked; None where unknown.
+    chances
+        What scores say of outcomes, for objectives; None where that was not learnt.
 
     Stability: caller.
     """
@@ -83,6 +88,7 @@ class Artefact:
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
     ranker: Ranker | None = field(default=None, repr=False)
     described: Described | None = field(default=None, repr=False)
+    chances: Chances | None = field(default=None, repr=False)
 
     @cached_property
     def weigh(self) -> Weighing:
@@ -98,6 +104,7 @@ class Artefact:
         id: str = "",
         ranker: Ranker | None = None,
         described: Described | None = None,
+        chances: Chances | None = None,
         **facts: Any,
     ) -> "Artefact":
         """Put together models that were fitted on one data set."""
@@ -105,7 +112,8 @@ class Artefact:
         for name, model in models.items():
             if model.items != first.items or model.users != first.users:
                 raise ArtefactError(f"Model {name!r} was fitted on another data set.")
-        return cls(id, recipe, models, first.users, first.items, facts, ranker, described)
+        parts = (facts, ranker, described, chances)
+        return cls(id, recipe, models, first.users, first.items, *parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +138,13 @@ def publish(folder: Path, artefact: Artefact) -> Path:
             save_ranker(artefact.ranker, draft / RANKER)
         if artefact.described is not None:
             save_described(artefact.described, draft / DESCRIBED)
+        if artefact.chances is not None:
+            save_chances(artefact.chances, draft / CHANCES)
         recipe = artefact.recipe.model_dump(mode="json")
         content: dict[str, Any] = {"id": artefact.id, "recipe": recipe}
         content |= {"models": list(artefact.models), "ranked": artefact.ranker is not None}
         content |= {"described": artefact.described is not None}
+        content |= {"chances": artefact.chances is not None}
         content |= {"facts": artefact.facts}
         write_manifest(draft, content)
         (draft / SEAL).write_text(_sha256(draft / MANIFEST), encoding="ascii")
@@ -154,12 +165,12 @@ def load_artefact(folder: Path, artefact_id: str) -> Artefact:
         models = {name: load(place / name) for name in manifest["models"]}
         ranker = load_ranker(place / RANKER) if manifest.get("ranked") else None
         described = load_described(place / DESCRIBED) if manifest.get("described") else None
+        chances = load_chances(place / CHANCES) if manifest.get("chances") else None
         recipe = Recipe.parse(manifest["recipe"], where=f"recipe of {artefact_id}")
     except (OSError, KeyError, ValueError) as error:
         raise ArtefactError(f"{place} is damaged: {error}.", hint="Roll back or train.") from error
-    return Artefact.of(
-        recipe, models, id=artefact_id, ranker=ranker, described=described, **manifest["facts"]
-    )
+    parts: dict[str, Any] = {"ranker": ranker, "described": described, "chances": chances}
+    return Artefact.of(recipe, models, id=artefact_id, **parts, **manifest["facts"])
 
 
 def current(folder: Path) -> str | None:

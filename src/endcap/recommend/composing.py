@@ -1,22 +1,26 @@
 """A placement's rules on a request: candidates enough to choose from, and the slate of the best."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import nan
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from endcap.models.chances import Chances
+from endcap.recommend.expecting import UNTAUGHT, Worth, expected
+from endcap.recommend.exploring import EXPLORED, Drawn, draw
 from endcap.recommend.filters.columns import UNKNOWN_ROW, Columns
 from endcap.recommend.filters.expression import Bools, Expression
 from endcap.recommend.filters.world import World
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.slate import Request
 from endcap.recommend.slates.alike import likeness
-from endcap.recommend.slates.compose import Effect, compose
+from endcap.recommend.slates.compose import Composed, Effect, compose
+from endcap.recommend.slates.posing import Posed, pose
 from endcap.recommend.slates.posing import Shelf as Offer
-from endcap.recommend.slates.posing import pose
 from endcap.recommend.slates.problem import Bound, Problem
 from endcap.recommend.slates.rules import Rules
 from endcap.recommend.state import State
@@ -25,21 +29,23 @@ DEPTH: Final = 200
 """Candidates that rules choose from; four times k where that is more."""
 WIDTH: Final = 4
 NOT_ON_OFFER: Final = "is not on offer"
+OBJECTIVE: Final = "objective"
 Fill = Callable[[Shelf, Bools], None]
 """Puts on a shelf what is missing, of items that meet a condition."""
 
 
 def depth(rules: Rules, k: int) -> int:
     """Return how many candidates are wanted for a slate of k."""
-    return 0 if rules == Rules() or not k else max(DEPTH, WIDTH * k)
+    return 0 if rules.idle or not k else max(DEPTH, WIDTH * k)
 
 
-def apply_rules(
+def apply_rules(  # noqa: PLR0917
     rules: Rules,
     shelf: Shelf,
     request: Request,
     state: State,
     world: World,
+    chances: Chances | None = None,
     *,
     who: str | None,
     fill: Fill,
@@ -48,6 +54,11 @@ def apply_rules(
 
     Where the candidates hold fewer items than a quota asks for, more of them are fetched first; a
     pinned item comes in unless the shopper may not be shown it.
+
+    Parameters
+    ----------
+    chances
+        What scores say of outcomes, for an objective; None where that was not learnt.
 
     Returns
     -------
@@ -59,25 +70,50 @@ def apply_rules(
     _pin(rules, shelf, columns, fill)
     if not shelf.picks:
         return [], (), nan
-    offer = _offer(rules, shelf.picks, state, who)
+    valued = forecast(rules, shelf.picks, chances, columns)
+    offer = _offer(rules, shelf.picks, state, who, _steering(rules, valued))
     wishes = rules.model_copy(update={"exclude": ""})  # what is excluded was never fetched
     with columns.lock:
         posed = pose(wishes, shelf.k, offer, columns, world)
     composed = compose(posed.problem, prices=request.prices)
-    by_id = {pick.item_id: pick for pick in shelf.picks}
-    lacking = [
-        Effect(f"pin at {pin.position}", met=False, relaxed=f"{pin.item!r} {NOT_ON_OFFER}")
-        for pin in rules.pins
-        if pin.item in posed.unset and pin.position <= shelf.k
-    ]
+    effects = [*composed.effects, *_lacking(rules, posed, shelf.k)]
+    if valued is not None and rules.objective is not None and rules.objective.steers:
+        plain = replace(offer, scores=worth(shelf.picks))
+        with columns.lock:
+            other = pose(wishes, shelf.k, plain, columns, world) if request.prices else None
+        effects.append(_of_objective(composed, valued, posed, other))
     cost = nan
     if request.prices:
         best = posed.problem.expected(
             np.argsort(-posed.problem.relevance, kind="stable")[: posed.problem.k]
         )
         cost = 1 - composed.expected / best if best else 0.0
+    by_id = {pick.item_id: pick for pick in told(shelf.picks, valued)}
     picks = [by_id[posed.item_ids[at]] for at in composed.order]
-    return picks, (*composed.effects, *lacking), cost
+    if rules.explore is not None:
+        drawn = draw(rules.explore, posed.problem, composed.order, _named(request, who, world))
+        picks = [by_id[posed.item_ids[at]] for at in drawn.order]
+        if drawn.at >= 0:
+            marks: dict[str, Any] = {"explored": drawn.explored, "propensity": drawn.propensity}
+            picks[drawn.at] = replace(picks[drawn.at], **marks)
+        effects.append(_of_exploration(posed.problem, composed, drawn, request))
+    return picks, tuple(effects), cost
+
+
+def forecast(
+    rules: Rules, picks: Sequence[Pick], chances: Chances | None, columns: Columns
+) -> Worth | None:
+    """Return what picks are expected to bring; None without an objective."""
+    if rules.objective is None:
+        return None
+    return expected(picks, rules.objective, chances, columns, worth)
+
+
+def told(picks: Sequence[Pick], valued: Worth | None) -> list[Pick]:
+    """Return the picks with what each is expected to bring."""
+    if valued is None or valued.trouble == UNTAUGHT:
+        return list(picks)
+    return [replace(pick, expected=valued.of(at)) for at, pick in enumerate(picks)]
 
 
 def warm() -> None:
@@ -135,11 +171,56 @@ def _add(shelf: Shelf, n: int, mask: Bools, fill: Fill) -> None:
     shelf.picks += more.picks
 
 
-def _offer(rules: Rules, picks: Sequence[Pick], state: State, who: str | None) -> Offer:
+def _steering(rules: Rules, valued: Worth | None) -> npt.NDArray[np.float64] | None:
+    """Return float64 (n,): the values by which a slate is ordered; None where relevance does."""
+    objective = rules.objective
+    if valued is None or objective is None or not objective.steers or valued.trouble:
+        return None
+    return np.maximum(valued.values, 0)
+
+
+def _of_objective(composed: Composed, valued: Worth, posed: Posed, other: Posed | None) -> Effect:
+    """Return what an objective did: its price is the share of the models' relevance it costs."""
+    if other is None:
+        return Effect(OBJECTIVE, not valued.trouble, valued.trouble)
+    plain = replace(posed.problem, relevance=other.problem.relevance)
+    without = compose(plain, prices=False)
+    best, here = without.expected, plain.expected(composed.order)
+    moved = len(set(composed.order.tolist()) - set(without.order.tolist()))
+    price = (best - here) / best if best > 0 else 0.0
+    return Effect(OBJECTIVE, not valued.trouble, valued.trouble, moved, price)
+
+
+def _of_exploration(problem: Problem, composed: Composed, drawn: Drawn, request: Request) -> Effect:
+    here, best = problem.expected(drawn.order), composed.expected
+    price = nan if not request.prices else (best - here) / best if best > 0 else 0.0
+    return Effect(EXPLORED, drawn.at >= 0, "", int(drawn.explored), price)
+
+
+def _named(request: Request, who: str | None, world: World) -> str:
+    """Return what decides the draw of exploration: the same at any worker, and in a replay."""
+    return f"{request.seed}|{who}|{request.placement}|{request.context_items}|{world.now}"
+
+
+def _lacking(rules: Rules, posed: Posed, k: int) -> list[Effect]:
+    return [
+        Effect(f"pin at {pin.position}", met=False, relaxed=f"{pin.item!r} {NOT_ON_OFFER}")
+        for pin in rules.pins
+        if pin.item in posed.unset and pin.position <= k
+    ]
+
+
+def _offer(
+    rules: Rules,
+    picks: Sequence[Pick],
+    state: State,
+    who: str | None,
+    values: npt.NDArray[np.float64] | None,
+) -> Offer:
     ids = [pick.item_id for pick in picks]
     return Offer(
         ids,
-        worth(picks),
+        worth(picks) if values is None else values,
         _texts(ids, state) if rules.diversity else (),
         state.shown_to(who) if who and rules.fatigue.half_after is not None else {},
         state.exposure if rules.reach else {},

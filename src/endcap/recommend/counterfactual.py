@@ -9,7 +9,6 @@ import numpy as np
 from endcap.recommend.recipe import HOME
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request, Slate, SlateItem
-from endcap.recommend.slates.rules import Rules
 from endcap.recommend.state import History, State
 
 DEPTH: Final = 100
@@ -67,7 +66,7 @@ def counterfactuals(
     """
     asked = request.model_copy(update={"now": slate.generated_at})
     placement = recommender.placements.get(request.placement, recommender.placements[HOME])
-    deep = request.k if placement.rules != Rules() else max(request.k, DEPTH)
+    deep = request.k if not placement.rules.idle else max(request.k, DEPTH)
     again: dict[str, Slate] = {}
     out: dict[str, Counterfactual] = {}
     for item in slate.items[:most]:

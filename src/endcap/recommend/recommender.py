@@ -12,7 +12,7 @@ import structlog
 
 from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
-from endcap.recommend.composing import apply_rules, depth
+from endcap.recommend.composing import OBJECTIVE, apply_rules, depth, forecast, told
 from endcap.recommend.evidence import seen
 from endcap.recommend.places.needs import alike, is_about, met
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
@@ -130,14 +130,25 @@ class Recommender:
         asked.fill(shelf)
         effects: tuple[Effect, ...] = ()
         cost = nan
+        chances = self._loaded.chances if self._loaded else None
         with stage("compose"):
             if shelf.depth:
                 composed = apply_rules(
-                    rules, shelf, request, state, asked.world, who=who, fill=asked.fill
+                    rules, shelf, request, state, asked.world, chances, who=who, fill=asked.fill
                 )
                 shelf.picks, effects, cost = composed
+            elif rules.objective is not None:
+                valued = forecast(rules, shelf.picks, chances, state.columns)
+                shelf.picks = told(shelf.picks, valued)
             slate = self._slate(request, state, shelf, moment)
-        return replace(slate, answered_as=answered_as, rules=effects, cost=cost)
+        followed = any(effect.name == OBJECTIVE and effect.met for effect in effects)
+        return replace(
+            slate,
+            answered_as=answered_as,
+            rules=effects,
+            cost=cost,
+            objective=rules.objective.weights if rules.objective and followed else {},
+        )
 
     def _handed_over(
         self, placement: Placement, page: tuple[str, ...], needs: Sequence[str], state: State
@@ -178,6 +189,9 @@ class Recommender:
                     pick.source,
                     pick.reasons,
                     {**facts.get(pick.item_id, {}), **_due(pick)},
+                    pick.expected,
+                    pick.explored,
+                    pick.propensity,
                 )
                 for rank, pick in enumerate(picks, start=1)
             ),

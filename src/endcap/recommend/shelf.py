@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
-from endcap.recommend.slate import Reason
+from endcap.recommend.slate import Expected, Reason
 
 EMPTY: Final = "empty"
 
@@ -27,6 +27,10 @@ class Pick:
         is shown alone.
     due
         When the shopper will need it again, UTC microseconds; 0 where nothing foresees it.
+    expected
+        What showing it is expected to bring; None where its placement has no objective.
+    explored, propensity
+        Whether exploration put it there, and the chance of its standing where it does.
     """
 
     item_id: str
@@ -37,6 +41,9 @@ class Pick:
     place: int = 0
     told: Told | None = None
     due: int = 0
+    expected: Expected | None = None
+    explored: bool = False
+    propensity: float = 1.0
 
 
 def explained(picks: Sequence[Pick]) -> list[Pick]:

@@ -1,8 +1,9 @@
 """What is asked for a place in the shop, and what is answered."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from math import nan
+from math import isnan, nan
 from typing import Any, Self
 
 import pydantic
@@ -95,8 +96,45 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What is expected of one item, or of a whole slate; NaN where it cannot be told.
+
+    Attributes
+    ----------
+    click, purchase
+        Chances, or for a slate how many are expected.
+    revenue, profit
+        In the currency of the catalogue.
+    value
+        The sum, weighed as the objective says.
+    """
+
+    click: float
+    purchase: float
+    revenue: float
+    profit: float
+    value: float
+
+    @classmethod
+    def total(cls, parts: Sequence["Expected"]) -> Self:
+        """Return the sums over the items of a slate."""
+        told = (float(sum(getattr(one, f.name) for one in parts)) for f in fields(cls))
+        return cls(*(nan if isnan(total) else total for total in told))
+
+
+@dataclass(frozen=True, slots=True)
 class SlateItem:
-    """One item on the shelf."""
+    """One item on the shelf.
+
+    Attributes
+    ----------
+    expected
+        What showing it is expected to bring; None where its placement has no objective.
+    explored
+        Whether exploration put it there.
+    propensity
+        The chance that it stands there, for this request: 1 without exploration.
+    """
 
     item_id: str
     rank: int
@@ -104,6 +142,9 @@ class SlateItem:
     source: str
     reasons: tuple[Reason, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)  # title, price, image: for showing
+    expected: Expected | None = None
+    explored: bool = False
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +167,8 @@ class Slate:
         be met, prices where they were asked for.
     cost
         The share of expected relevance that all rules cost together; NaN where nobody asked.
+    objective
+        The weights by which the slate was ordered; empty where relevance alone did.
     """
 
     request_id: str
@@ -139,6 +182,13 @@ class Slate:
     answered_as: str = ""
     rules: tuple[Effect, ...] = ()
     cost: float = nan
+    objective: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> Expected | None:
+        """What the whole slate is expected to bring; None where its items do not say."""
+        told = [item.expected for item in self.items if item.expected is not None]
+        return Expected.total(told) if told and len(told) == len(self.items) else None
 
     @property
     def sources(self) -> list[str]:

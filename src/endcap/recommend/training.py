@@ -12,6 +12,7 @@ import structlog
 
 from endcap.events.store import Store
 from endcap.models.base import Model
+from endcap.models.chances import Chances
 from endcap.models.described import READ, Described
 from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.dataset import Dataset
@@ -98,6 +99,7 @@ def train(
     now: datetime | None = None,
     facts: Mapping[str, Any] | None = None,
     ranker: Ranker | None = None,
+    chances: Chances | None = None,
 ) -> Artefact:
     """Fit a recipe and let the new artefact serve; what served before goes on until then.
 
@@ -113,6 +115,8 @@ def train(
         More for the manifest, such as ``metrics``.
     ranker
         A second stage; what it knows of the items is brought up to `data`.
+    chances
+        What scores say of outcomes, learnt on what models of this recipe had not seen.
 
     Raises
     ------
@@ -126,27 +130,31 @@ def train(
     created = now or datetime.now(UTC)
     with training_lock(folder):
         fitted = fit(data, recipe, seed=seed, progress=progress)
-        about = {
-            "created": created.isoformat(),
-            "dataset": data.fingerprint,
-            "users": len(data.users),
-            "items": len(data.items),
-            "interactions": data.interactions.num_rows,
-            "seed": seed,
-            "code": __version__,
-            "seconds": fitted.seconds,
-            **Weighing.of_settings(settings or Settings(), data.end).facts(),
-            **(facts or {}),
-        }
+        about = _about(data, created, fitted, seed, settings) | dict(facts or {})
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))
         second = None if ranker is None else replace(ranker, facts=ItemFacts.of(data))
-        made = Artefact.of(
-            recipe, fitted.models, id=name, ranker=second, described=described(data), **about
-        )
+        parts: dict[str, Any] = {"ranker": second, "described": described(data), "chances": chances}
+        made = Artefact.of(recipe, fitted.models, id=name, **parts, **about)
         publish(folder, made)
         artefact = promote(folder, name)
         prune(folder)
     return artefact
+
+
+def _about(
+    data: Dataset, created: datetime, fitted: Fitted, seed: int, settings: Settings | None
+) -> dict[str, Any]:
+    return {
+        "created": created.isoformat(),
+        "dataset": data.fingerprint,
+        "users": len(data.users),
+        "items": len(data.items),
+        "interactions": data.interactions.num_rows,
+        "seed": seed,
+        "code": __version__,
+        "seconds": fitted.seconds,
+        **Weighing.of_settings(settings or Settings(), data.end).facts(),
+    }
 
 
 def described(data: Dataset) -> Described | None:
@@ -164,6 +172,7 @@ def train_store(
     *,
     seed: int = 0,
     progress: Callable[[str], Progress] = lambda name: silent,
+    chances: Callable[[Dataset], Chances | None] = lambda data: None,
 ) -> Artefact:
     """Prepare all that a store holds and `train` on it, into ``settings.store.folder``.
 
@@ -171,6 +180,8 @@ def train_store(
     ----------
     progress
         Given ``"prepare"`` or a model's name, returns who is told how far that is.
+    chances
+        Given the data, returns what scores say of outcomes.
 
     Raises
     ------
@@ -189,4 +200,5 @@ def train_store(
         settings=settings,
         progress=progress,
         facts=facts,
+        chances=chances(data),
     )

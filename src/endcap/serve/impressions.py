@@ -31,7 +31,7 @@ class Shown:
 def impressions(shown: Sequence[Shown], received: datetime) -> pa.Table:
     """Return one event of kind ``impression`` for each item shown, schema `EVENTS`.
 
-    The slate's position counts from 1; the propensity is 1 while slates are deterministic.
+    The slate's position counts from 1; the propensity is below 1 where exploration may fill it.
     """
     sizes = [len(one.slate.items) for one in shown]
     items = [item for one in shown for item in one.slate.items]
@@ -53,7 +53,7 @@ def impressions(shown: Sequence[Shown], received: datetime) -> pa.Table:
         "placement": each(lambda one: one.slate.placement),
         "request_id": requests,
         "position": ranks,
-        "propensity": [1.0] * len(items),
+        "propensity": [item.propensity for item in items],
         "properties": each(lambda one: _served(one.slate)),
     }
     return pa.table(

@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from endcap.recommend.composing import NOT_ON_OFFER
 from endcap.recommend.recipe import HOME, Placement
 from endcap.recommend.recommender import Recommender
-from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slate import Expected, Request, Slate
 from endcap.recommend.slates.compose import Effect
+from endcap.recommend.slates.objective import Objective
 from endcap.recommend.slates.rules import Rules
 from endcap.recommend.state import State
 
@@ -31,6 +32,9 @@ class Before:
         What each rule did, in order of precedence.
     unset
         Pinned items that are not for this user.
+    brings, brought
+        What the slate after, and the one before, is expected to bring; None where no chances were
+        learnt.
     """
 
     user_id: str
@@ -39,6 +43,8 @@ class Before:
     cost: float
     effects: tuple[Effect, ...]
     unset: tuple[str, ...]
+    brings: Expected | None = None
+    brought: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ def preview(
     """
     rules.check(state.columns)
     place = recommender.placements.get(placement, recommender.placements[HOME])
-    bare, ruled = (place.model_copy(update={"rules": chosen}) for chosen in (Rules(), rules))
+    both = (Rules(), rules)
+    bare, ruled = (place.model_copy(update={"rules": chosen}) for chosen in both)
     return preview_place(recommender, state, placement, bare, ruled, users, k=k)
 
 
@@ -92,8 +99,9 @@ def preview_place(  # noqa: PLR0917
 
     A place that is asked with an item is asked with the last one of the user.
     """
+    money = then.rules.objective or Objective()
     bare, ruled = (
-        recommender.placed({**recommender.placements, placement: one})
+        recommender.placed({**recommender.placements, placement: _telling(one, money)})
         for one in (now or then, then)
     )
     out = []
@@ -125,6 +133,28 @@ def prices(compared: Sequence[Before]) -> list[Price]:
     ]
 
 
+def outcome(compared: Sequence[Before]) -> tuple[Expected, Expected] | None:
+    """Return what a slate before, and one after, is expected to bring on average; None untold."""
+    told = [(one.brought, one.brings) for one in compared if one.brought and one.brings]
+    if not told:
+        return None
+    before, after = (
+        Expected(*np.mean([astuple(side) for side in sides], axis=0).tolist())
+        for sides in zip(*told, strict=True)
+    )
+    return before, after
+
+
+def _telling(place: Placement, money: Objective) -> Placement:
+    """Return the place with an objective, one that only tells where it had none."""
+    rules = place.rules
+    if rules.objective is not None:
+        return place
+    return place.model_copy(
+        update={"rules": rules.model_copy(update={"objective": money.resting()})}
+    )
+
+
 def _last_item(state: State, user: str) -> tuple[str, ...]:
     return tuple(state.history(user).item_ids[-1:])
 
@@ -138,4 +168,11 @@ def _compared(user: str, rules: Rules, before: Slate, after: Slate) -> Before:
         after.cost if np.isfinite(after.cost) else 0.0,
         tuple(effect for effect in after.rules if not effect.relaxed.endswith(NOT_ON_OFFER)),
         tuple(pin.item for pin in rules.pins if pin.item not in shown),
+        _told(after),
+        _told(before),
     )
+
+
+def _told(slate: Slate) -> Expected | None:
+    told = slate.expected
+    return told if told is not None and np.isfinite(told.purchase) else None

@@ -10,6 +10,7 @@ import pydantic
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.expression import Expression
 from endcap.recommend.filters.kinds import ITEM_FIELDS, Kind, split
+from endcap.recommend.slates.objective import Objective
 from endcap.recommend.slates.problem import UNBOUNDED, Method
 from endcap.schema.errors import ConfigError, DataError, nearest
 from endcap.schema.strict import Strict
@@ -105,6 +106,24 @@ class Fatigue(Strict):
     half_after: float | None = pydantic.Field(default=None, gt=0)
 
 
+class Explore(Strict):
+    """A share of slates shows, in one position, an item that would not be there.
+
+    Attributes
+    ----------
+    share
+        Of the slates.
+    position
+        Which position, from 1.
+    among
+        How many of the next best candidates are drawn from, each as likely as any other.
+    """
+
+    share: float = pydantic.Field(gt=0, lt=1)
+    position: int = pydantic.Field(default=5, ge=1)
+    among: int = pydantic.Field(default=50, ge=1)
+
+
 class Rules(Strict):
     """Everything that shapes a slate, solved together.
 
@@ -132,6 +151,10 @@ class Rules(Strict):
     """What showing an item that nobody was shown yet is worth, in shares of the best relevance."""
     sharpness: float = pydantic.Field(default=1.0, gt=0)
     """Relevance is the score over the best one, to this power."""
+    objective: Objective | None = None
+    """What relevance is: without one, the models' score; with one, the value that is expected."""
+    explore: Explore | None = None
+    """Which share of slates tries something out; none by default."""
 
     @pydantic.model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -151,10 +174,20 @@ class Rules(Strict):
         ------
         FilterError
             Naming the nearest attribute.
+        ConfigError
+            When the objective cannot be reckoned with this catalogue.
         """
         for text in (self.exclude, *(quota.where for quota in self.quotas)):
             if text:
                 Expression.filter(text).check(columns)
+        if self.objective is not None:
+            self.objective.check(columns)
+
+    @property
+    def idle(self) -> bool:
+        """Whether slates stay as they are."""
+        steers = self.objective is not None and self.objective.steers
+        return not steers and self.model_copy(update={"objective": None}) == Rules()
 
 
 def load_rules(path: Path) -> Rules:

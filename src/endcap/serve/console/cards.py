@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from endcap.recommend.sentences import Language, sentence
+from endcap.recommend.sentences import SENTENCES, Language, sentence
 from endcap.recommend.slate import Slate, SlateItem
 from endcap.serve.console.changes import Happening
 from endcap.serve.console.guard import safe_url
@@ -151,6 +151,8 @@ def _card(
 
 def why(item: SlateItem, language: Language, facts: Mapping[str, Facts]) -> Markup:
     """Return the sentence that says why, with the past items' titles set off."""
+    if item.explored:
+        return escape(SENTENCES[language]["explored"])
     reasons = item.reasons[:MAX_REASONS]
     named = {
         r.item_id: {"title": f"{_OPEN}{name_of(r.item_id, facts)}{_CLOSE}"}

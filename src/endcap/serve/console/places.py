@@ -2,7 +2,7 @@
 
 import asyncio
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from endcap.events.store import Written
 from endcap.recommend.filters.kinds import ITEM_FIELDS
 from endcap.recommend.placing import Place
 from endcap.recommend.recipe import HOME, Placement
-from endcap.recommend.slates.preview import Before, Price, prices
+from endcap.recommend.slates.objective import WEIGHTS
+from endcap.recommend.slates.preview import Before, Price, outcome, prices
 from endcap.schema.errors import DataError, EndcapError
 from endcap.schema.toml_text import to_toml
 from endcap.serve.console.backend import Backend
@@ -60,13 +61,17 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a change would do for all shoppers that were asked."""
+    """What a change would do for all shoppers that were asked.
+
+    `expected` holds (outcome, of a slate now, of a slate then) where chances were learnt.
+    """
 
     shoppers: int
     changed: float
     cost: float
     rules: tuple[Price, ...]
     pairs: tuple[Pair, ...]
+    expected: tuple[tuple[str, float, float], ...] = ()
 
 
 class PlacesPage:
@@ -137,6 +142,7 @@ class PlacesPage:
             float(np.mean([one.cost for one in found])) if found else 0.0,
             tuple(prices(found)),
             tuple(map(_pair, found[:LISTED])),
+            _expected(found),
         )
 
     def _page(
@@ -199,6 +205,14 @@ def _version(one: Written) -> dict[str, Any]:
 
 def _text(placement: Placement) -> str:
     return to_toml(placement.model_dump(mode="json", exclude_defaults=True))
+
+
+def _expected(found: Sequence[Before]) -> tuple[tuple[str, float, float], ...]:
+    sides = outcome(found)
+    if sides is None:
+        return ()
+    rows = ((name, *(getattr(side, name) for side in sides)) for name in WEIGHTS)
+    return tuple(row for row in rows if np.isfinite(row[1:]).all())
 
 
 def _values(body: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -10,7 +10,7 @@ from endcap.recommend.counterfactual import Counterfactual, counterfactuals, rul
 from endcap.recommend.places.groups import Group, groups
 from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import SENTENCES, Language, sentence, what_if
-from endcap.recommend.slate import Reason, Request, Slate, SlateItem
+from endcap.recommend.slate import Expected, Reason, Request, Slate, SlateItem
 from endcap.recommend.slates.compose import Effect
 from endcap.serve.answered import Kept
 from endcap.serve.http.calls import Answer, Call
@@ -19,6 +19,7 @@ from endcap.serve.http.problems import ApiError
 from endcap.serve.http.shapes import (
     Ask,
     CounterfactualOut,
+    ExpectedOut,
     GroupOut,
     GroupsOut,
     GroupsQuery,
@@ -117,10 +118,13 @@ async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
     language, facts = language_of(call, ask.lang), runtime.live.facts(slate.sources)
     if getattr(call.request.state, "key_kind", "") == "public":
-        slate = replace(slate, rules=(), cost=nan)  # margins and promotions are the shop's own
+        bare = tuple(replace(item, expected=None) for item in slate.items)
+        # Margins and promotions are the shop's own.
+        slate = replace(slate, items=bare, rules=(), cost=nan, objective={})
     if stranger:
         slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
-    return Answer(200, shown(slate, facts, language, told), {"cache-control": "no-store"})
+    out = shown(slate, facts, language, told, explain=bool(ask.explain))
+    return Answer(200, out, {"cache-control": "no-store"})
 
 
 def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:
@@ -146,15 +150,15 @@ def shown(
     facts: Mapping[str, dict[str, Any]],
     language: Language,
     told: Mapping[str, Counterfactual] | None = None,
+    *,
+    explain: bool = False,
 ) -> SlateOut:
-    """Return a slate as it is sent, its reasons in words; `facts` are those of `slate.sources`."""
+    """Return a slate as it is sent, its reasons in words; `facts` are those of `slate.sources`.
+
+    With `explain`, what its items are expected to bring is told as well.
+    """
     told = told or {}
-    whys = [
-        SENTENCES[language]["rule"]
-        if rule_of(slate, item)
-        else sentence(item.reasons, facts, language)
-        for item in slate.items
-    ]
+    whys = [_why(slate, item, facts, language) for item in slate.items]
     what_ifs = [
         _what_if(told[item.item_id], facts, language) if item.item_id in told else None
         for item in slate.items
@@ -168,13 +172,29 @@ def shown(
         slate.degraded,
         slate.reason,
         [
-            _item(item, why, rule_of(slate, item), found)
+            _item(item, why, rule_of(slate, item), found, explain=explain)
             for item, why, found in zip(slate.items, whys, what_ifs, strict=True)
         ],
         slate.answered_as,
         [_rule(effect) for effect in slate.rules],
         _finite(slate.cost),
+        slate.objective,
+        _expected(slate.expected) if explain else None,
     )
+
+
+def _why(
+    slate: Slate, item: SlateItem, facts: Mapping[str, dict[str, Any]], language: Language
+) -> str:
+    if item.explored:
+        return SENTENCES[language]["explored"]
+    if rule_of(slate, item):
+        return SENTENCES[language]["rule"]
+    return sentence(item.reasons, facts, language)
+
+
+def _expected(told: Expected | None) -> ExpectedOut | None:
+    return None if told is None else ExpectedOut(*map(_finite, astuple(told)))
 
 
 def _rule(effect: Effect) -> RuleOut:
@@ -190,7 +210,9 @@ def _what_if(
     return CounterfactualOut(found.without, found.event, found.rank_without, found.among, why)
 
 
-def _item(item: SlateItem, why: str, rule: str, found: CounterfactualOut | None) -> SlateItemOut:
+def _item(
+    item: SlateItem, why: str, rule: str, found: CounterfactualOut | None, *, explain: bool
+) -> SlateItemOut:
     reasons = [
         ReasonOut(r.kind, r.item_id, _finite(r.share), r.event, _finite(r.loss))
         for r in item.reasons
@@ -205,6 +227,9 @@ def _item(item: SlateItem, why: str, rule: str, found: CounterfactualOut | None)
         item.properties,
         rule,
         found,
+        _expected(item.expected) if explain else None,
+        item.explored,
+        item.propensity if explain else None,
     )
 
 

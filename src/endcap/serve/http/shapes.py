@@ -372,10 +372,26 @@ class CounterfactualOut(Struct):
     why: str
 
 
+class ExpectedOut(Struct):
+    """What showing an item, or a slate, is expected to bring, and its sum under the objective.
+
+    `click` and `purchase` are chances (of a slate: how many are expected), `revenue` and `profit`
+    money in the currency of the catalogue; null where nothing was there to learn from.
+    """
+
+    click: float | None
+    purchase: float | None
+    revenue: float | None
+    profit: float | None
+    value: float | None
+
+
 class SlateItemOut(Struct):
     """One item on the shelf; `why` says its reasons in words.
 
-    `source` is the model that says most, `rule` the rule that put it in its place, where one did.
+    `source` is the model that says most, `rule` the rule that put it in its place, where one did;
+    `explored` says that exploration did. `expected`, where the place has an objective, and
+    `propensity`, the chance of standing here, are told where `explain` was asked for.
     """
 
     item_id: str
@@ -387,6 +403,9 @@ class SlateItemOut(Struct):
     properties: dict[str, Any]
     rule: str = ""
     counterfactual: CounterfactualOut | None = None
+    expected: ExpectedOut | None = None
+    explored: bool = False
+    propensity: float | None = None
 
 
 class RuleOut(Struct):
@@ -421,6 +440,10 @@ class SlateOut(Struct):
     cost: Annotated[
         float | None, Meta(description="Share of relevance that all rules cost together.")
     ] = None
+    objective: Annotated[
+        dict[str, float], Meta(description="The weights by which the slate was ordered.")
+    ] = {}
+    expected: ExpectedOut | None = None
 
 
 class ReplayQuery(Struct, forbid_unknown_fields=True):

@@ -159,6 +159,7 @@ ENTRANTS: Final[dict[str, Entrant]] = {
             "decay_events": (50.0, 0.0, 10.0, 2.5),
             "l1": (1.0, 0.3, 3.0),
             "l2": (100.0, 30.0, 300.0),
+            "pairs": (1000, 3000),
             "popularity": (0.0, 0.2),
         },
     ),

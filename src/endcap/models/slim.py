@@ -29,9 +29,12 @@ class SLIM(NearSpec):
     """In units of people who took both: larger keeps fewer items in each explanation."""
     l2: float = pydantic.Field(default=30.0, gt=0)
     """Ridge: larger trusts frequent pairs more."""
-    sweeps: int = pydantic.Field(default=50, ge=1)
+    pairs: int = pydantic.Field(default=1000, ge=1)
+    """Entries of each item's row of the Gram matrix that are kept: what sells with everything
+    needs many (on Online Retail 2,000 of 3,866 gave a third more NDCG than 300)."""
+    sweeps: int = pydantic.Field(default=20, ge=1)
     """Passes over the near items at most."""
-    tolerance: float = pydantic.Field(default=1e-5, gt=0)
+    tolerance: float = pydantic.Field(default=1e-4, gt=0)
     """Ends where no effect moved by more; smaller effects are dropped."""
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:

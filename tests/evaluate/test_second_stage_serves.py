@@ -116,7 +116,7 @@ def test_it_is_published_read_back_and_asked(folder: Path, data: Dataset) -> Non
     assert sum(pick.item_id >= "i20" for pick in dear.picks) >= 9
     plain = ask(replace(artefact, ranker=None), "i01", "i05", "i09")
     assert sum(pick.item_id < "i20" for pick in plain.picks) < 9
-    assert all(pick.reasons for pick in explained(cheap.picks))
+    assert all(explained(cheap.picks))
 
 
 def test_filters_and_boosts_hold_in_the_second_stage(folder: Path) -> None:

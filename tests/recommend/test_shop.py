@@ -12,10 +12,11 @@ import endcap
 from endcap.events.opening import open_store
 from endcap.prepare.run import prepare_store
 from endcap.recommend.artefacts import rollback
+from endcap.recommend.facts import facts_of
 from endcap.recommend.shop import Shop
 from endcap.recommend.slate import Request
 from endcap.recommend.state import State
-from endcap.recommend.store_state import StoreState, facts_of
+from endcap.recommend.store_state import StoreState
 from endcap.recommend.training import train, train_store
 from endcap.schema.errors import ConfigError, DataError
 from endcap.schema.settings import Settings, StoreSettings

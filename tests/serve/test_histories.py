@@ -5,7 +5,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endcap.serve.histories import Event, Histories
+from endcap.events.store import Deed as Event
+from endcap.serve.histories import Histories
 
 
 class Truth:

@@ -50,6 +50,10 @@ class Remembered(NamedTuple):
     answer: bytes
 
 
+Deed = tuple[str, str, int, float]
+"""An event of a history: item id, kind, time in UTC microseconds, stars or NaN."""
+
+
 class Written(NamedTuple):
     """One version of a document; versions of a name count from 1.
 
@@ -163,6 +167,12 @@ class EventLog(Protocol):
         actor: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield events with ``since <= time < until`` of the given kinds (and actor), by time."""
+
+    def history(self, actor: str, kinds: Sequence[str]) -> list[Deed]:
+        """Return the events of an actor and of some kinds that name an item, by time.
+
+        What `scan` says of them in a few values: a request waits for it.
+        """
 
     def count(self) -> int:
         """Return the number of stored events."""

@@ -178,6 +178,10 @@ class Model(ABC):
         asked = query.leaving_out(groups, n)
         return self.score(asked, Candidates.of([items] * n)).reshape(n, len(items))
 
+    def split(self, query: Queries, items: npt.NDArray[np.int32]) -> "Split":
+        """Return `contributions` together with `left_out`, the common work done once."""
+        return Split(self.contributions(query, items), partial(self.left_out, query, items))
+
 
 class Opinion(NamedTuple):
     """What a model proposes, and how it scores what others proposed for the same queries.
@@ -187,6 +191,13 @@ class Opinion(NamedTuple):
 
     proposed: Candidates
     score: Callable[[Candidates], npt.NDArray[np.float32]]
+
+
+class Split(NamedTuple):
+    """What each past event adds to some scores, and what the scores would be without some."""
+
+    contributions: npt.NDArray[np.float32] | None
+    left_out: Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.float32]]
 
 
 class RatingModel(Model):

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from endcap.models.base import Answers, Model, Opinion
+from endcap.models.base import Answers, Model, Opinion, Split
 from endcap.models.candidates import Candidates
+from endcap.models.listed import listed, may_come, offer, place_in, slot_of
 from endcap.models.queries import Queries
-from endcap.models.topk import top_listed
+from endcap.models.topk import fall
 from endcap.models.weighting import HistorySpec
 
 Floats = npt.NDArray[np.float32]
@@ -47,7 +48,27 @@ class SummedModel(Model):
         self, query: Queries, items: npt.NDArray[np.int32], groups: npt.NDArray[np.int64], n: int
     ) -> Floats:
         """See `Model.left_out`: the sum, with the weights that the other events would have."""
-        return without(self.weigh, self.units(query, items), query, groups, n)
+        return self._without(self.units(query, items), query, groups, n)
+
+    def split(self, query: Queries, items: npt.NDArray[np.int32]) -> Split:
+        """See `Model.split`; the units are looked up once."""
+        kind = type(self)
+        own = kind.contributions, kind.left_out
+        if own != (SummedModel.contributions, SummedModel.left_out):
+            return super().split(query, items)
+        units = self.units(query, items)
+        return Split(
+            np.asarray(units * self.weigh(query), np.float32),
+            lambda groups, n: self._without(units, query, groups, n),
+        )
+
+    def _without(
+        self, units: Floats, query: Queries, groups: npt.NDArray[np.int64], n: int
+    ) -> Floats:
+        if type(self).weigh is not SummedModel.weigh:
+            return without(self.weigh, units, query, groups, n)
+        weights = self.spec.event_weights_without(query, groups, n)
+        return np.asarray(weights @ units.T, np.float32)
 
 
 def without(
@@ -105,18 +126,15 @@ class LinearModel(SummedModel):
         own = type(self).scores is LinearModel.scores  # a subclass may add to them
         if len(queries) != 1 or not own or not isinstance(self.effects, sparse.csr_array):
             return super().opinion(queries, k)
-        weights = self.spec.event_weights(queries)
-        m = len(self.rows)
-        sums, seen = np.zeros(m, np.float32), np.zeros(m, np.bool_)  # pages come as they are used
-        profile = self._place[queries.items], weights
-        touched = _spread(profile, self._cellular, sums, seen)
-        proposed = top_listed(self.rows[touched], sums[touched], queries, k)
+        profile = self._place[queries.items], self.spec.event_weights(queries)
+        keys, sums = _spread(profile, self._cellular)
+        best = _best((keys, sums), self.rows, k, may_come(queries), queries.exclude)
 
         def score(union: Candidates) -> npt.NDArray[np.float32]:
-            at = self._place[union.items]  # -1 is the last, and of no matter
-            return np.where((at >= 0) & seen[at], sums[at], np.float32(np.nan))
+            found: npt.NDArray[np.float32] = _of(keys, sums, self._place[union.items])
+            return found
 
-        return Opinion(proposed, score)
+        return Opinion(listed(*best), score)
 
     def _block(
         self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
@@ -157,14 +175,19 @@ class LinearModel(SummedModel):
 
 
 @numba.njit(cache=True, nogil=True)
-def _spread(profile, effects, sums, seen):  # type: ignore[no-untyped-def]
-    """Add to `sums` what each place brings, lower places first; return what was touched.
+def _spread(profile, effects):  # type: ignore[no-untyped-def]
+    """Return a table (see `slot_of`) of what was touched and what all places bring to it.
 
-    The order is that of a product of sparse matrices, so that the sums are equal to the last bit.
+    Lower places come first, as in a product of sparse matrices: sums are equal to the last bit.
     """
     (places, weights), (indptr, columns, values) = profile, effects
-    touched = np.empty(64, np.int32)
-    count = 0
+    pairs = 0
+    for place in places:
+        pairs += indptr[place + 1] - indptr[place] if place >= 0 else 0
+    size = 16
+    while 3 * size < 4 * pairs:
+        size *= 2
+    keys, sums = np.full(size, -1, np.int32), np.zeros(size, np.float32)
     order = np.argsort(places, kind="mergesort")
     first = 0
     while first < len(order):
@@ -176,15 +199,37 @@ def _spread(profile, effects, sums, seen):  # type: ignore[no-untyped-def]
         if place < 0:
             continue
         for a in range(indptr[place], indptr[place + 1]):
-            j = columns[a]
-            if not seen[j]:
-                seen[j] = True
-                if count == len(touched):
-                    touched = np.concatenate((touched, np.empty(count, np.int32)))
-                touched[count] = j
-                count += 1
-            sums[j] += weight * values[a]
-    return touched[:count]
+            at = slot_of(keys, columns[a])
+            keys[at] = columns[a]
+            sums[at] += weight * values[a]
+    return keys, sums
+
+
+@numba.njit(cache=True, nogil=True)
+def _best(table, rows, k, may, exclude):  # type: ignore[no-untyped-def]
+    """Return items and scores of the k best of a table, best first."""
+    keys, sums = table
+    items, values = np.empty(k, np.int32), np.empty(k, np.float32)
+    banned = np.sort(exclude)
+    size, least = 0, np.float32(-np.inf)
+    for a in range(len(keys) if k else 0):
+        if keys[a] >= 0 and sums[a] >= least:
+            size = offer((values, items), size, sums[a], rows[keys[a]], (may, banned))
+            least = values[0] if size == k else least
+    fall(values, items, size)
+    return items[:size], values[:size]
+
+
+@numba.njit(cache=True, nogil=True)
+def _of(keys, sums, places):  # type: ignore[no-untyped-def]
+    """Return what a table holds for some places, NaN where nothing."""
+    out = np.full(len(places), np.nan, np.float32)
+    for a in range(len(places)):
+        if places[a] >= 0:
+            at = slot_of(keys, places[a])
+            if keys[at] >= 0:
+                out[a] = sums[at]
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
@@ -196,7 +241,7 @@ def _cells(effects, rows, asked):  # type: ignore[no-untyped-def]
         start, stop = indptr[rows[r]], indptr[rows[r] + 1]
         inside = columns[start:stop]
         for c in range(len(asked)):
-            at = np.searchsorted(inside, asked[c])
-            if at < stop - start and inside[at] == asked[c]:
+            at = place_in(inside, asked[c])
+            if at >= 0:
                 out[r, c] = values[start + at]
     return out

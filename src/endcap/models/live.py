@@ -17,16 +17,17 @@ import numpy.typing as npt
 import pydantic
 
 from endcap.models.base import Answers, Model, Opinion, Rng
-from endcap.models.candidates import Candidates
 from endcap.models.linear import SummedModel
+from endcap.models.listed import look_up, top_listed
 from endcap.models.queries import Queries
-from endcap.models.topk import top_listed
 from endcap.models.weighting import HistorySpec
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.schema.progress import Progress, silent
 
 Floats = npt.NDArray[np.float32]
+Listed = tuple[npt.NDArray[np.int32], Floats]
+"""Rows, rising, and what is said of each."""
 DAY_US = 86_400_000_000
 FAINT = 1e-3
 """Past events that count less are passed over."""
@@ -103,6 +104,8 @@ class LiveCounts:
 
     Stability: caller.
     """
+
+    _rows: tuple[list[tuple[str, float]], Vocabulary, Listed] | None = None
 
     def __init__(self, spec: Live) -> None:
         self.spec = spec
@@ -181,6 +184,13 @@ class LiveCounts:
                 best = heapq.nlargest(TRENDING, self._top.items(), key=_count)
                 self._ranked = [(item_id, count / one) for item_id, count in best]
             return self._ranked
+
+    def rows_of(self, told: list[tuple[str, float]], words: Vocabulary) -> Listed:
+        """Return what `trending` told as a list of rows; kept until it tells something else."""
+        kept = self._rows
+        if kept is None or kept[0] is not told or kept[1] is not words:
+            kept = self._rows = told, words, _known(words, told)
+        return kept[2]
 
     def _rise(self, item_id: str, count: float) -> None:
         # Counts only grow, so nobody below the bar can be among the first without passing here.
@@ -279,7 +289,7 @@ class LiveModel(SummedModel):
                 out[:, event] = [told.get(item_id, 0.0) for item_id in asked]
         return out
 
-    def _after(self, row: int) -> tuple[npt.NDArray[np.int32], Floats]:
+    def _after(self, row: int) -> Listed:
         return _known(self.items, self.counts.followers(self.items.ids([row])[0]).items())
 
 
@@ -294,7 +304,7 @@ class LiveTrending(Model):
 
     def scores(self, queries: Queries) -> Floats:
         """Return the counts of this moment; NaN for what nobody takes."""
-        rows, counts = _known(self.items, self.counts.trending())
+        rows, counts = self._told()
         one = np.full(len(self.items), np.nan, np.float32)
         one[rows] = counts
         return np.tile(one, (len(queries), 1))
@@ -303,27 +313,25 @@ class LiveTrending(Model):
         """See `Model.opinion`."""
         if len(queries) != 1:
             return super().opinion(queries, k)
-        return _listed(*_known(self.items, self.counts.trending()), queries, k)
+        return _listed(*self._told(), queries, k)
+
+    def _told(self) -> Listed:
+        return self.counts.rows_of(self.counts.trending(), self.items)
 
 
 def _listed(rows: npt.NDArray[np.int32], scores: Floats, query: Queries, k: int) -> Opinion:
-    """Return the opinion about one query of a model that speaks of a few items."""
-    told = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-
-    def score(union: Candidates) -> Floats:
-        return np.array([told.get(row, np.nan) for row in union.items.tolist()], np.float32)
-
-    return Opinion(top_listed(rows, scores, query, k), score)
+    """Return the opinion about one query of a model that speaks of a few items, by rising row."""
+    return Opinion(
+        top_listed(rows, scores, query, k), lambda union: look_up(rows, scores, union.items)
+    )
 
 
 def _count(entry: tuple[str, float]) -> float:
     return entry[1]
 
 
-def _known(
-    words: Vocabulary, told: Iterable[tuple[str, float]]
-) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Return the rows and values of those that the words hold."""
-    found = [(row, value) for item_id, value in told if (row := words.row(item_id)) >= 0]
+def _known(words: Vocabulary, told: Iterable[tuple[str, float]]) -> Listed:
+    """Return the rows, rising, and the values of those that the words hold."""
+    found = sorted((row, value) for item, value in told if (row := words.row(item)) >= 0)
     rows = np.fromiter((row for row, _ in found), np.int32, len(found))
     return rows, np.fromiter((value for _, value in found), np.float32, len(found))

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.models.base import Answers, Model, Opinion, Rng, Spec
+from endcap.models.listed import top_listed
 from endcap.models.queries import Queries
-from endcap.models.topk import top_listed
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 

@@ -32,36 +32,6 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
     return _ragged(*found)
 
 
-def top_listed(
-    rows: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], query: Queries, k: int
-) -> Candidates:
-    """Return the k best allowed and not excluded of a list of items, for one query.
-
-    What a model that speaks of few items has to say costs no look at all the others.
-
-    Parameters
-    ----------
-    rows, scores
-        int32 and float32 (n,): each item once, in any order; NaN and -inf are never returned.
-    """
-    kept = ~held_by(np.sort(query.exclude), rows) if len(query.exclude) else None
-    if query.allowed is not None:
-        among = held_by(rising(query.allowed), rows)
-        kept = among if kept is None else kept & among
-    if kept is not None:
-        rows, scores = rows[kept], scores[kept]
-    return _ragged(*_select_listed(rows, scores, min(k, len(rows))))
-
-
-def held_by(rising: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Return bool (n,): which of `rows` are in `rising`, whose entries rise."""
-    if not len(rising):
-        return np.zeros(len(rows), dtype=bool)
-    at = np.minimum(np.searchsorted(rising, rows), len(rising) - 1)
-    found: npt.NDArray[np.bool_] = rising[at] == rows
-    return found
-
-
 def _ragged(
     counts: npt.NDArray[np.int64], items: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
 ) -> Candidates:
@@ -121,7 +91,7 @@ def _select(scores, k):  # type: ignore[no-untyped-def]
                 if size == k:
                     least = best[0]
         counts[q] = size
-        _fall(best, who, size)
+        fall(best, who, size)
     return counts, items, values
 
 
@@ -139,20 +109,7 @@ def _select_among(scores, columns, k):  # type: ignore[no-untyped-def]
                 if size == k:
                     least = best[0]
         counts[q] = size
-        _fall(best, who, size)
-    return counts, items, values
-
-
-@numba.njit(cache=True, nogil=True)
-def _select_listed(rows, scores, k):  # type: ignore[no-untyped-def]
-    """The same over a list of (row, score), for one query."""
-    counts, items, values = _room(1, k)
-    size = 0
-    for a in range(len(rows) if k else 0):
-        if scores[a] > -np.inf:
-            size = push(values[0], items[0], size, scores[a], rows[a])
-    counts[0] = size
-    _fall(values[0], items[0], size)
+        fall(best, who, size)
     return counts, items, values
 
 
@@ -162,8 +119,8 @@ def _room(n, k):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _fall(values, items, size):  # type: ignore[no-untyped-def]
-    """Put a heap in falling order: the worst goes to the back."""
+def fall(values, items, size):  # type: ignore[no-untyped-def]
+    """Put a heap (see `push`) in falling order: the worst goes to the back."""
     for last in range(size - 1, 0, -1):
         s, j = values[last], items[last]
         values[last], items[last] = values[0], items[0]

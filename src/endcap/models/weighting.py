@@ -48,11 +48,38 @@ class HistorySpec(Spec):
         over its events in proportion to their weights, so that the parts of a history sum to
         the very row that `train_matrix` holds of it (but for the decay).
         """
-        heard = queries.of_kind(dict.fromkeys(self.kinds, 1.0)) if self.kinds else _ALL
-        history = queries.indptr, queries.items, queries.weights, heard
-        rules = _CONFIDENCE.index(self.confidence), self.decay_events
-        shares: npt.NDArray[np.float32] = _parts(history, rules)
+        shares: npt.NDArray[np.float32] = _parts(self._history(queries), self._rules)
         return shares
+
+    def event_weights_without(
+        self, query: Queries, groups: npt.NDArray[np.int64], n: int
+    ) -> npt.NDArray[np.float32]:
+        """Return float32 (n, h): the parts had the events of each group not happened.
+
+        What a group holds has no part in its row.
+
+        Parameters
+        ----------
+        query
+            Exactly one.
+        groups, n
+            As in `Queries.leaving_out`.
+        """
+        if type(self).event_weights is not HistorySpec.event_weights:
+            shares = np.zeros((n, len(query.items)), np.float32)
+            left = self.event_weights(query.leaving_out(groups, n))
+            shares[groups[None, :] != np.arange(n)[:, None]] = left
+            return shares
+        out: npt.NDArray[np.float32] = _parts_without(self._history(query), self._rules, groups, n)
+        return out
+
+    def _history(self, queries: Queries) -> tuple[npt.NDArray[Any], ...]:
+        heard = queries.of_kind(dict.fromkeys(self.kinds, 1.0)) if self.kinds else _ALL
+        return queries.indptr, queries.items, queries.weights, heard
+
+    @property
+    def _rules(self) -> tuple[int, float]:
+        return _CONFIDENCE.index(self.confidence), self.decay_events
 
 
 _CONFIDENCE: Final = get_args(Confidence)
@@ -90,6 +117,19 @@ def _parts(history, rules):  # type: ignore[no-untyped-def]
                     if len(heard) == 0 or heard[a] > 0:
                         out[a] = value * (max(np.float64(weights[a]), 0.0) / total)
             first = last
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _parts_without(history, rules, groups, n):  # type: ignore[no-untyped-def]
+    """See `HistorySpec.event_weights_without`."""
+    _, items, weights, heard = history
+    out = np.zeros((n, len(items)), np.float32)
+    for group in range(n):
+        kept = np.flatnonzero(groups != group)
+        ends = np.array([0, len(kept)])
+        of_kept = ends, items[kept], weights[kept], heard[kept] if len(heard) else heard
+        out[group][kept] = _parts(of_kept, rules)
     return out
 
 

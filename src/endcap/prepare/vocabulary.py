@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Self
 
 import numpy as np
@@ -67,6 +68,10 @@ class Vocabulary:
         """Return the row number of one id, or -1 (`UNKNOWN`)."""
         return self._row_of.get(external_id, UNKNOWN)
 
+    def places(self, ids: Iterable[str]) -> Rows:
+        """Return the row number of each of a few ids, int32 (n,), -1 where unknown."""
+        return np.fromiter(map(self._row_of.get, ids, repeat(UNKNOWN)), np.int32)
+
     def find(self, external_id: str) -> int:
         """Return the same as `row`, without a table of all ids: for a few of very many."""
         low, high = 0, len(self.array)
@@ -94,6 +99,12 @@ class Vocabulary:
     def ids(self, rows: npt.ArrayLike) -> list[str]:
         """Return the external ids of row numbers; every row must exist."""
         if len(wanted := np.asarray(rows)) <= FEW:
-            return [self.array[row].as_py() for row in wanted.tolist()]
+            words = self._words
+            return [words[row] for row in wanted.tolist()]
         taken: list[str] = self.array.take(pa.array(wanted.astype(np.int64))).to_pylist()
         return taken
+
+    @cached_property
+    def _words(self) -> list[str]:
+        """The ids as a list, of the very strings that the table of rows holds."""
+        return list(self._row_of)

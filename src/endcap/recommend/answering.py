@@ -101,7 +101,7 @@ class Answering:
         words = artefact.items
         allowed = screen.rows(words, self.state.available_rows(words, self.now))
         if self.request.rank:
-            given = np.fromiter(map(words.row, self.request.rank), np.int32)
+            given = words.places(self.request.rank)
             allowed = np.intersect1d(allowed, given).astype(np.int32)
         if self._moment is None:
             self._moment = Moment.of(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import structlog
 
 from endcap.models.base import Model
-from endcap.models.candidates import merge
+from endcap.models.listed import cleaned, first_of, union_of
 from endcap.models.queries import Queries
 
 Floats = npt.NDArray[np.float32]
@@ -101,7 +101,7 @@ def blend(
     opinions = _each(asked, lambda model: model.opinion(query, max(candidates, k)), failed)
     if not opinions:
         return Blend(*_nothing(), {}, tuple(failed))
-    union = merge([opinion.proposed for opinion in opinions.values()])
+    union = union_of([opinion.proposed for opinion in opinions.values()])
     scored = _each(opinions, lambda opinion: opinion.score(union), failed)
     if not scored:
         return Blend(*_nothing(), {}, tuple(failed))
@@ -109,10 +109,17 @@ def blend(
     scores = parts.sum(axis=0, dtype=np.float32)
     if boost is not None:
         scores *= boost[union.items]
-    order = np.lexsort((ties(union.items, seed), -scores))
-    order = order[scores[order] > 0][:k]
+    order = _best(union.items, scores, k, seed)
     total = sum(weights[name] for name in scored)
     return Blend(union.items[order], scores[order], parts[:, order], scales, tuple(failed), total)
+
+
+def _best(items: npt.NDArray[np.int32], scores: Floats, k: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return the places of the k best that something speaks for; `items` rise."""
+    if not seed:
+        return first_of(scores, k)
+    order = np.lexsort((ties(items, seed), -scores))
+    return order[scores[order] > 0][:k]
 
 
 def _each(
@@ -133,10 +140,14 @@ def _parts(
     scored: Mapping[str, Floats], weights: Mapping[str, float]
 ) -> tuple[Floats, dict[str, float]]:
     total = sum(weights[name] for name in scored)
-    best = {name: float(np.nanmax(scores, initial=0.0)) for name, scores in scored.items()}
-    scales = {name: weights[name] / total / top if top > 0 else 0.0 for name, top in best.items()}
-    rows = [np.nan_to_num(scores) * np.float32(scales[name]) for name, scores in scored.items()]
-    return np.array(rows, dtype=np.float32), scales
+    parts = np.array(list(scored.values()), np.float32)
+    best = cleaned(parts)
+    scales = {
+        name: weights[name] / total / top if top > 0 else 0.0
+        for name, top in zip(scored, best.tolist(), strict=True)
+    }
+    parts *= np.array(list(scales.values()), np.float32)[:, None]
+    return parts, scales
 
 
 def ties(items: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.uint64]:

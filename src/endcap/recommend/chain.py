@@ -182,5 +182,5 @@ def _again(  # noqa: PLR0917
 
 
 def _rows(artefact: Artefact, taken: set[str]) -> Rows:
-    rows = np.fromiter(map(artefact.items.row, taken), np.int32, len(taken))
+    rows = artefact.items.places(taken)
     return np.sort(rows[rows >= 0])

@@ -84,6 +84,8 @@ def counterfactuals(
 
 def rule_of(slate: Slate, item: SlateItem) -> str:
     """Return the rule that put an item in its place; empty where a model did."""
+    if not slate.rules:
+        return ""
     name = f"pin at {item.rank}"
     return name if any(effect.name == name and effect.met for effect in slate.rules) else ""
 

@@ -61,7 +61,7 @@ class Moment:
             np.concatenate((history.times, np.full(len(context), now, np.int64))),
             np.concatenate((history.values, np.full(len(context), np.nan, np.float32))),
         )
-        rows = np.fromiter(map(words.row, joined.item_ids), np.int32, len(joined.item_ids))
+        rows = words.places(joined.item_ids)
         return cls(joined, rows, len(context), now, user)
 
     def evidence(self, name: EvidenceName, session_minutes: float, weigh: Weighing) -> "Evidence":

@@ -1,7 +1,7 @@
 """Reasons: the past events that speak for an item, and what its score would be without them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from endcap.models.base import Model
 from endcap.recommend.along import LIVE_TRENDING
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
+from endcap.recommend.losing import add_shares, deduct, most_of, others
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
@@ -22,6 +23,8 @@ NEWEST: Final = 10
 CROWD: Final = ("trending", "popular", LIVE_TRENDING)
 """Models (by their name in the recipe) that speak for everybody alike: a reason of their own."""
 Floats = npt.NDArray[np.float64]
+LeftOut = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.float32]]
+"""Given groups of events, scores without each; see `Model.left_out`."""
 log = structlog.get_logger(__name__)
 
 
@@ -82,30 +85,33 @@ def explain(
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
     known = np.nan_to_num(told.loss, nan=-np.inf)
-    best = np.argsort(-known, axis=1, kind="stable")[:, :top].tolist()
-    for row, source in enumerate(answer.sources):
-        unit, score = total[row] or 1.0, told.score[row] or 1.0
-        found = _weightiest(told.loss[row], best[row], unit, score, words)
+    best = np.argsort(-known, axis=1, kind="stable")[:, :top]
+    losses = np.take_along_axis(known, best, axis=1).tolist()
+    rows = zip(best.tolist(), losses, total.tolist(), told.score.tolist(), strict=True)
+    for (places, lost, all_of_it, of_score), source, crowd in zip(
+        rows, answer.sources, told.crowd.tolist(), strict=True
+    ):
+        unit, score = all_of_it or 1.0, of_score or 1.0
         speaks = models[source].answers
-        if speaks.warm_items:
-            found = [replace(r, kind="content") if r.kind == "history" else r for r in found]
-        if speaks.empty and owners and told.crowd[row] > unit / 2:  # the crowd decided
+        found = [
+            _because(words[at], loss, unit, score, content=speaks.warm_items)
+            for at, loss in zip(places, lost, strict=True)
+            if loss > 0
+        ]
+        if speaks.empty and owners and crowd > unit / 2:  # the crowd decided
             kind = "trending" if source == LIVE_TRENDING else source
             kind = kind if kind in CROWD else otherwise
-            crowd = float(told.crowd[row])
-            first = Reason(kind, None, crowd / unit, loss=crowd / score)
-            found = [first, *found][:top]
+            found = [Reason(kind, None, crowd / unit, loss=crowd / score), *found][:top]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons
 
 
-def _weightiest(
-    losses: Floats, best: list[int], unit: float, score: float, words: list[tuple[str, str, str]]
-) -> list[Reason]:
-    told = ((float(losses[at]), *words[at]) for at in best if losses[at] > 0)
-    return [
-        Reason(kind, owner, loss / unit, event, loss / score) for loss, owner, kind, event in told
-    ]
+def _because(
+    words: tuple[str, str, str], loss: float, unit: float, score: float, *, content: bool
+) -> Reason:
+    owner, kind, event = words
+    kind = "content" if content and kind == "history" else kind
+    return Reason(kind, owner, loss / unit, event, loss / score)
 
 
 def _losses(
@@ -115,31 +121,30 @@ def _losses(
     groups = evidence.groups(owners)
     split = np.zeros((len(answer.items), len(owners)))
     silent = np.zeros(len(answer.items))
-    listening: dict[str, tuple[npt.NDArray[np.float32], float]] = {}
+    listening: dict[str, tuple[npt.NDArray[np.float32], float, LeftOut]] = {}
     last: npt.NDArray[np.int64] = np.empty(0, np.int64)
     for part, (name, scale) in zip(answer.parts, answer.scales.items(), strict=True):
         speaks = models[name].answers
         if (speaks.empty and not speaks.ratings) or not owners:
             silent += np.maximum(part, 0)
             continue
-        listening[name] = part, scale
-        shares = _contributions(models[name], name, answer, evidence)
+        shares, left_out = _split(models[name], name, answer, evidence)
+        listening[name] = part, scale, left_out
         if shares is None:
             last = np.unique(groups[-NEWEST:])
         else:
-            np.add.at(split.T, groups, scale * np.nan_to_num(shares).T.astype(np.float64))
-    best = np.argsort(-split, axis=1, kind="stable")[:, :tried]
-    asked = np.union1d(best, last)
-    rest = np.delete(np.maximum(split, 0), asked, axis=1).sum(axis=1)
+            add_shares(split, shares, groups, scale)
+    asked = most_of(split, tried, last)
     loss = np.full(split.shape, np.nan)
     loss[:, asked] = 0.0
+    rest = others(split, asked)
     of_asked = _only(groups, asked)
-    for name, (part, scale) in listening.items():
-        left = _left_out(models[name], name, answer, evidence, (of_asked, len(asked)))
+    for name, (part, scale, left_out) in listening.items():
+        left = _asked_again(left_out, name, of_asked, len(asked))
         if left is None:
             silent += np.maximum(part, 0)
         else:
-            loss[:, asked] += part[:, None] - scale * np.nan_to_num(left).T.astype(np.float64)
+            deduct(loss, part, left, scale, asked)
     return Losses(score, silent, rest, loss)
 
 
@@ -150,25 +155,22 @@ def _only(groups: npt.NDArray[np.int64], asked: npt.NDArray[np.int64]) -> npt.ND
     return place[groups]
 
 
-def _contributions(
+def _split(
     model: Model, name: str, answer: Blend, evidence: Evidence
-) -> npt.NDArray[np.float32] | None:
+) -> tuple[npt.NDArray[np.float32] | None, LeftOut]:
+    """Return what each event adds, and what can be asked again; an item comes in any case."""
     try:
-        return model.contributions(evidence.query, answer.items)
-    except Exception:  # an item without its reason is better than no item
+        return model.split(evidence.query, answer.items)
+    except Exception:
         log.exception("model cannot explain", model=name)
-        return None
+        return None, partial(model.left_out, evidence.query, answer.items)
 
 
-def _left_out(
-    model: Model,
-    name: str,
-    answer: Blend,
-    evidence: Evidence,
-    left: tuple[npt.NDArray[np.int64], int],
+def _asked_again(
+    left_out: LeftOut, name: str, groups: npt.NDArray[np.int64], n: int
 ) -> npt.NDArray[np.float32] | None:
     try:
-        return model.left_out(evidence.query, answer.items, *left)
+        return left_out(groups, n)
     except Exception:
         log.exception("model cannot be asked again", model=name)
         return None
@@ -180,11 +182,11 @@ def _words(evidence: Evidence, owners: Iterable[str]) -> list[tuple[str, str, st
     for item_id, kind, weight, context in zip(
         evidence.item_ids,
         evidence.kinds,
-        evidence.query.weights,
-        evidence.is_context,
+        evidence.query.weights.tolist(),
+        evidence.is_context.tolist(),
         strict=True,
     ):
-        said = (float(weight), "similar" if context else "history", kind)
+        said = (weight, "similar" if context else "history", kind)
         if item_id not in best or said[0] > best[item_id][0] or context:
             best[item_id] = said
     return [(owner, *best[owner][1:]) for owner in owners]

@@ -176,7 +176,7 @@ class Recommender:
             return NO_HISTORY
 
     def _slate(self, request: Request, state: State, shelf: Shelf, moment: datetime) -> Slate:
-        picks = explained(shelf.picks)
+        picks, reasons = shelf.picks, explained(shelf.picks)
         facts = state.facts([pick.item_id for pick in picks])
         return Slate(
             request_id=request.request_id or _derived_id(request, self.artefact, moment),
@@ -187,13 +187,13 @@ class Recommender:
                     rank,
                     pick.score,
                     pick.source,
-                    pick.reasons,
+                    why,
                     {**facts.get(pick.item_id, {}), **_due(pick)},
                     pick.expected,
                     pick.explored,
                     pick.propensity,
                 )
-                for rank, pick in enumerate(picks, start=1)
+                for rank, (pick, why) in enumerate(zip(picks, reasons, strict=True), start=1)
             ),
             served_by=shelf.served_by,
             artefact=self.artefact,

@@ -57,7 +57,9 @@ class Screen:
             return cls()
         columns = state.columns
         _check(asked[1], columns)
-        world = World.of(columns, history, request.context_items, now)
+        world = World(now=now)
+        if not all(one.of_items for one in (*filters, *boosts, *((banned,) if banned else ()))):
+            world = World.of(columns, history, request.context_items, now)
         with columns.lock:
             masks = [one.mask(columns, world) for one in filters]
             if banned is not None:

@@ -1,7 +1,7 @@
 """The slate of one request while it grows."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -46,13 +46,13 @@ class Pick:
     propensity: float = 1.0
 
 
-def explained(picks: Sequence[Pick]) -> list[Pick]:
-    """Return the picks with their reasons, asked for level by level."""
-    out = list(picks)
+def explained(picks: Sequence[Pick]) -> list[tuple[Reason, ...]]:
+    """Return the reasons of each pick, asked for level by level."""
+    out = [pick.reasons for pick in picks]
     for told in {id(pick.told): pick.told for pick in picks if pick.told}.values():
         mine = [at for at, pick in enumerate(picks) if pick.told is told]
         for at, reasons in zip(mine, told([picks[at].place for at in mine]), strict=True):
-            out[at] = replace(picks[at], reasons=reasons)
+            out[at] = reasons
     return out
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 from endcap.events.store import Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
+from endcap.recommend.facts import facts_of
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, History
 from endcap.schema.actors import VISITOR_PREFIX
-
-SHOWN: Final = ("title", "price", "sale_price", "currency", "image", "url", "brand", "categories")
 
 
 class StoreState:
@@ -137,22 +136,3 @@ def history_of(events: pa.Table) -> History:
         pc.fill_null(told["value"], float("nan")).to_numpy().astype(np.float32),
         pc.fill_null(told["quantity"], 1).to_numpy(),
     )
-
-
-def facts_of(items: pa.Table) -> dict[str, dict[str, Any]]:
-    """Return what a page shows of items (schema `ITEMS`): item id -> plain, JSON-ready values."""
-    rows = items.select(["item_id", *SHOWN]).to_pylist()
-    return {row.pop("item_id"): {k: _plain(v) for k, v in row.items() if _said(v)} for row in rows}
-
-
-def _said(value: Any) -> bool:
-    return value is not None and value != []
-
-
-def _plain(value: Any) -> Any:
-    """Money leaves as text with at least two digits behind the point: 2.5000 -> "2.50"."""
-    if isinstance(value, str | list):
-        return value
-    text = f"{value:f}".rstrip("0")
-    whole, _, part = text.partition(".")
-    return f"{whole}.{part:0<2}"

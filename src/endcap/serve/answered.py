@@ -16,7 +16,7 @@ from endcap.recommend.slate import Request, Slate
 from endcap.recommend.state import moment_us
 from endcap.schema.actors import actor
 from endcap.schema.errors import StoreError
-from endcap.serve.behind import Behind
+from endcap.serve.behind import LINGER_SECONDS, Behind
 
 PRUNE_SECONDS: Final = 3600.0
 log = structlog.get_logger(__name__)
@@ -67,7 +67,12 @@ class SlateWriter:
         self._places: tuple[Mapping[str, Placement] | None, str] = (None, "")
         self._pruned: datetime | None = None
         self._behind = Behind(
-            "answered", self._write, room=room, idle=self._prune, every_seconds=PRUNE_SECONDS
+            "answered",
+            self._write,
+            room=room,
+            linger_seconds=LINGER_SECONDS,
+            idle=self._prune,
+            every_seconds=PRUNE_SECONDS,
         )
         self.flush, self.close = self._behind.flush, self._behind.close
 

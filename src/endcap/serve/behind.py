@@ -9,6 +9,8 @@ import structlog
 
 T = TypeVar("T")
 MOST_AT_ONCE: Final = 200
+LINGER_SECONDS: Final = 0.05
+"""For what nobody waits for, as slates that were answered."""
 log = structlog.get_logger(__name__)
 
 
@@ -23,6 +25,9 @@ class Behind(Generic[T]):
         Told what has come, in order; what it raises is logged, and the thread goes on.
     room
         Most that wait.
+    linger_seconds
+        How long the first of a batch waits for more to come, unless somebody waits for it: one
+        write of many is cheaper than many.
     every_seconds, idle
         `idle` is called before the first write and after so many seconds without any, and before
         each write; None is never called.
@@ -34,10 +39,13 @@ class Behind(Generic[T]):
         write: Callable[[Sequence[T]], object],
         *,
         room: int,
+        linger_seconds: float = 0.0,
         idle: Callable[[], object] | None = None,
         every_seconds: float | None = None,
     ) -> None:
         self._name, self._write, self._idle, self._every = name, write, idle, every_seconds
+        self._linger = linger_seconds
+        self._hurry = threading.Event()
         self._queue: queue.Queue[T | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -52,10 +60,13 @@ class Behind(Generic[T]):
 
     def flush(self) -> None:
         """Wait until everything queued so far has been written or dropped."""
+        self._hurry.set()
         self._queue.join()
+        self._hurry.clear()
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what is queued, within `timeout` seconds, and end the thread."""
+        self._hurry.set()
         try:
             self._queue.put(None, timeout=timeout)
         except queue.Full:
@@ -71,6 +82,8 @@ class Behind(Generic[T]):
                 batch = [self._queue.get(timeout=self._every)]
             except queue.Empty:
                 continue
+            if self._linger:
+                self._hurry.wait(self._linger)
             while len(batch) < MOST_AT_ONCE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())  # nobody else takes from it
             ended = None in batch

@@ -6,16 +6,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from endcap.events.store import Deed
 from endcap.recommend.state import History
 from endcap.schema.errors import StoreError
-
-Event = tuple[str, str, int, float]
-"""Item id, kind, time in UTC microseconds, stars or NaN."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    events: list[Event]
+    events: list[Deed]
     read_at: float
     built: History | None = None
 
@@ -39,7 +37,7 @@ class Histories:
 
     def __init__(
         self,
-        read: Callable[[str], list[Event]],
+        read: Callable[[str], list[Deed]],
         keep_events: int,
         *,
         fresh_seconds: float = 60.0,
@@ -74,7 +72,7 @@ class Histories:
                 return self._history(kept)
         return self._keep(who, load, _Kept(events, self._clock()))
 
-    def add(self, who: str, event: Event) -> None:
+    def add(self, who: str, event: Deed) -> None:
         """Follow an event that has just become durable."""
         with self._lock:
             self._loads.pop(who, None)

@@ -12,7 +12,7 @@ from endcap.recommend.slate import Slate
 from endcap.schema.errors import StoreError
 from endcap.schema.stages import stage
 from endcap.schema.tables import EVENTS
-from endcap.serve.behind import Behind
+from endcap.serve.behind import LINGER_SECONDS, Behind
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class ImpressionWriter:
         self._clock = clock
         self._on_dropped = on_dropped
         self._on_written = on_written
-        self._behind = Behind("impressions", self._write, room=room)
+        self._behind = Behind("impressions", self._write, room=room, linger_seconds=LINGER_SECONDS)
         self.flush, self.close = self._behind.flush, self._behind.close
 
     def put(self, shown: Shown) -> None:

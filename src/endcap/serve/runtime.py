@@ -147,7 +147,7 @@ class Runtime:
     def _warm(self) -> None:
         composing.warm()
         try:
-            _ = self.live.columns  # what conditions ask; no request has to wait until it is made
+            self.live.columns.settle()  # no request has to wait until it is made
             self.live.warm(self._end)
             if any(place.rules.reach for place in self.recommender.current.placements.values()):
                 self.live.warm_exposure(self._end)

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from endcap.events.store import Receipt, Store
+from endcap.events.store import Deed, Receipt, Store
 from endcap.models.live import Live, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
+from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import Newcomers
 from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, TAKEN_UP, History
-from endcap.recommend.store_state import facts_of
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.schema.tables import ITEMS
 from endcap.schema.trust import CLAIMED, PROVABLE, is_claimed
@@ -96,11 +96,12 @@ class LiveState:
             self._position = self._store.catalogue.position()
             items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
-            self._facts = facts_of(items)
+            self._facts = Facts(items)
             self._columns: Columns | None = None
             self._newcomers = Newcomers(self._store.catalogue.items)
         with self._people:
             self._aliases = self._store.aliases()
+            self._known_as = _turned(self._aliases)
             self._histories.clear()
             self._shown.clear()
         self._touch()
@@ -113,8 +114,7 @@ class LiveState:
     def people(self, actor: str) -> list[str]:
         """Return whose events are an actor's history: a user, and visitors aliased to it."""
         who = self.resolve(actor)
-        aliases = self._aliases
-        return [who, *(VISITOR_PREFIX + v for v, user in aliases.items() if user == who)]
+        return [who, *self._known_as.get(who, ())]
 
     @property
     def version(self) -> int:
@@ -178,12 +178,12 @@ class LiveState:
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """Return what a page shows of each item it knows."""
-        known = self._facts
-        return {item_id: known[item_id] for item_id in item_ids if item_id in known}
+        return self._facts.of(item_ids)
 
     def item_ids(self) -> Sequence[str]:
         """Return the ids of the whole catalogue, sorted."""
-        return sorted(self._facts)
+        with self._goods:
+            return sorted(self._facts)
 
     def resolve(self, actor: str) -> str:
         """Return the user whom an aliased visitor is, else the actor itself."""
@@ -205,7 +205,7 @@ class LiveState:
                     self._histories.forget(who)
                     self._shown.forget(who)
                 elif item is not None and kind in self._kinds:
-                    self._histories.add(who, (item, kind, _micros(time), _float(value)))
+                    self._histories.add(who, (item, kind, time, _float(value)))
         if not receipt.duplicate:
             self._count(_believed(rows, events))
             self._follow_shown(rows)
@@ -250,7 +250,7 @@ class LiveState:
             for user, visitor, item, kind, time, value in rows:
                 if item is not None and kind in FATIGUING:
                     who = self.resolve(actor(user, visitor) or "")
-                    self._shown.add(who, (item, kind, _micros(time), _float(value)))
+                    self._shown.add(who, (item, kind, time, _float(value)))
                     if kind == IMPRESSION:
                         self._exposure[item] += 1
 
@@ -260,7 +260,7 @@ class LiveState:
             weight = self._weights.get(kind, 0.0)
             if item is not None and weight > 0:
                 who = self.resolve(actor(user, visitor) or "")
-                self.live.add(who, item, weight, _micros(time))
+                self.live.add(who, item, weight, time)
 
     def items_changed(self, item_ids: Sequence[str]) -> None:
         """Read items again that somebody stored or deleted."""
@@ -268,8 +268,8 @@ class LiveState:
             self._position = self._store.catalogue.position()
             items = self._store.catalogue.items(item_ids)
             gone = set(item_ids) - set(items["item_id"].to_pylist())
-            kept = {key: value for key, value in self._facts.items() if key not in gone}
-            self._facts = kept | facts_of(items)
+            self._facts.delete(gone)
+            self._facts.upsert(items)
             self._shelf.upsert(items)
             self._shelf.delete(gone)
             self._newcomers.changed(items, gone)
@@ -282,7 +282,7 @@ class LiveState:
         """Follow rows of schema `ITEMS` that have just become durable."""
         with self._goods:
             self._position = self._store.catalogue.position()
-            self._facts = {**self._facts, **facts_of(items)}
+            self._facts.upsert(items)
             self._shelf.upsert(items)
             self._newcomers.changed(items)
             if self._columns is not None:
@@ -294,7 +294,7 @@ class LiveState:
         gone = set(item_ids)
         with self._goods:
             self._position = self._store.catalogue.position()
-            self._facts = {key: value for key, value in self._facts.items() if key not in gone}
+            self._facts.delete(gone)
             self._shelf.delete(item_ids)
             self._newcomers.changed(ITEMS.empty_table(), gone)
             if self._columns is not None:
@@ -305,7 +305,11 @@ class LiveState:
         """Follow an alias that has just become durable: the visitor's events are the user's."""
         with self._people:
             before = self._aliases.get(visitor_id, user_id)
-            self._aliases = {**self._aliases, visitor_id: user_id}
+            self._aliases[visitor_id] = user_id
+            gone = VISITOR_PREFIX + visitor_id
+            known = self._known_as
+            known[before] = tuple(v for v in known.get(before, ()) if v != gone)
+            known[user_id] = (*known.get(user_id, ()), gone)
             for who in (VISITOR_PREFIX + visitor_id, before, user_id):
                 self._histories.forget(who)
                 self._shown.forget(who)
@@ -322,28 +326,32 @@ class LiveState:
         with self._counting:
             self._version += 1
 
-    def _read(self, who: str) -> list[tuple[str, str, int, float]]:
+    def _read(self, who: str) -> list[Deed]:
         return self._scan(who, self._kinds)
 
-    def _read_shown(self, who: str) -> list[tuple[str, str, int, float]]:
+    def _read_shown(self, who: str) -> list[Deed]:
         return self._scan(who, FATIGUING)
 
-    def _scan(self, who: str, kinds: Sequence[str]) -> list[tuple[str, str, int, float]]:
-        rows: list[tuple[str, str, int, float]] = []
-        for actor_id in self.people(who):
-            for batch in self._store.log.scan(kinds=kinds, actor=actor_id):
-                columns = [batch.column(name) for name in ("item_id", "kind", "time", "value")]
-                columns[2] = columns[2].cast(pa.int64())
-                values = zip(*(column.to_pylist() for column in columns), strict=True)
-                rows += [(i, k, t, _float(v)) for i, k, t, v in values if i is not None]
-        return rows
+    def _scan(self, who: str, kinds: Sequence[str]) -> list[Deed]:
+        return [deed for one in self.people(who) for deed in self._store.log.history(one, kinds)]
+
+
+def _turned(aliases: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return user -> the visitors that are them, as actors."""
+    out: dict[str, tuple[str, ...]] = {}
+    for visitor, user in aliases.items():
+        out[user] = (*out.get(user, ()), VISITOR_PREFIX + visitor)
+    return out
 
 
 _USED: Final = ("user_id", "visitor_id", "item_id", "kind", "time", "value")
+_TIME: Final = _USED.index("time")
 
 
 def _rows(events: pa.Table | pa.RecordBatch) -> list[Row]:
-    return list(zip(*(events.column(name).to_pylist() for name in _USED), strict=True))
+    columns = [events.column(name) for name in _USED]
+    columns[_TIME] = columns[_TIME].cast(pa.int64())  # microseconds: a datetime each is slow
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
 def _believed(rows: list[Row], events: pa.Table | pa.RecordBatch) -> list[Row]:
@@ -355,14 +363,6 @@ def _believed(rows: list[Row], events: pa.Table | pa.RecordBatch) -> list[Row]:
         (*row[:3], CLAIMED, *row[4:]) if row[3] in PROVABLE and is_claimed(properties) else row
         for row, properties in zip(rows, told, strict=True)
     ]
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _micros(time: datetime) -> int:
-    gone = time - _EPOCH
-    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
 
 
 def _float(value: float | None) -> float:

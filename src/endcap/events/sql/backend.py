@@ -19,6 +19,9 @@ class Cursor(Protocol):
     def fetchone(self) -> Any:
         """Return the next row as a tuple, or None."""
 
+    def fetchmany(self, size: int, /) -> list[Any]:
+        """Return the next rows as tuples, none at the end."""
+
     def fetchall(self) -> list[Any]:
         """Return the rows as tuples."""
 

@@ -1,6 +1,8 @@
 """Items and users: the last row of an id wins."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +11,8 @@ from endcap.events.sql import rows
 from endcap.events.sql.backend import Database, Session
 from endcap.events.store import Receipt
 from endcap.schema.tables import ITEMS, USERS
+
+PORTION: Final = 10_000
 
 
 class SQLCatalogue:
@@ -90,8 +94,10 @@ class SQLCatalogue:
         among, bound = ("", ()) if ids is None else self._database.dialect.among(key, ids)
         sql = f"SELECT {rows.names_sql(schema.names)} FROM {table} {among} ORDER BY {key}"
         with self._database.readers.lend() as session:
-            found = session.execute(sql, bound).fetchall()
-        return pa.Table.from_batches([rows.decode(found, schema)])
+            found = session.execute(sql, bound)
+            parts = iter(partial(found.fetchmany, PORTION), [])  # as objects, rows are large
+            batches = [rows.decode(part, schema) for part in parts]
+        return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _replace(table: str, key: str, columns: Sequence[str], unlike: str) -> str:

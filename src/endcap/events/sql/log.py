@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from math import nan
 from typing import Final
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from endcap.events.sql import counters, rows
 from endcap.events.sql.answers import Answers
 from endcap.events.sql.backend import Database, Session
 from endcap.events.sql.committer import Work
-from endcap.events.store import Receipt, Remembered
+from endcap.events.store import Deed, Receipt, Remembered
 from endcap.schema.errors import DataError, StoreError
 from endcap.schema.tables import EVENTS
 
@@ -79,6 +80,13 @@ class SQLEventLog(ABC):
         `actor` is an id as `endcap.schema.actors.actor` makes it, and is looked up by index.
         """
 
+    def history(self, actor: str, kinds: Sequence[str]) -> list[Deed]:
+        """See `EventLog.history`."""
+        sql = f"{_HISTORY} AND kind IN ({', '.join('?' * len(kinds)) or 'NULL'}) ORDER BY time, seq"
+        with self._database.readers.lend() as session:
+            rows = session.execute(sql, (actor, *kinds)).fetchall()
+        return [(i, k, t, nan if v is None else v) for i, k, t, v in rows]
+
     def count(self) -> int:
         """See `EventLog.count`."""
         with self._database.readers.lend() as session:
@@ -119,6 +127,9 @@ class SQLEventLog(ABC):
             self._rejected.add(count)
 
 
+_HISTORY: Final = (
+    "SELECT item_id, kind, time, value FROM events WHERE actor = ? AND item_id IS NOT NULL"
+)
 _TAIL: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
 
 

@@ -14,6 +14,8 @@ Durability = Literal["full", "normal", "off"]
 """``full`` fsyncs every commit. The others exist so that tests can show what they lose."""
 
 _CACHE_KIB: Final = 65_536
+_READER_CACHE_KIB: Final = 8_192
+"""There are several readers in a process, and what they read lies in the cache of the system."""
 _WAL_LIMIT_BYTES: Final = 128 << 20
 _STATEMENTS: Final = 256
 
@@ -62,6 +64,7 @@ def readers(path: Path) -> Pool[sqlite3.Connection]:
     def reader() -> sqlite3.Connection:
         connection = connect(path)
         connection.execute("PRAGMA query_only=1")
+        connection.execute(f"PRAGMA cache_size=-{_READER_CACHE_KIB}")
         return connection
 
     return Pool(str(path), reader, error=sqlite3.Error)

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,9 @@ UNKNOWN_ROW: Final = 0
 MAX_ATTRIBUTES: Final = 200
 KEPT_VIEWS: Final = 4
 KEPT_SHOWN: Final = 16
+MOST_WAITING: Final = 64
+IDS: Final = ("item_id", "group_id")
+"""Fields that hardly any filter asks about, and of which nearly every item has another."""
 _DERIVED: Final = ("margin", "discount")
 
 
@@ -40,22 +44,57 @@ class TextColumn:
     """
 
     def __init__(self, rows: int) -> None:
-        self.codes = np.zeros(rows, np.int32)
-        self.texts: list[tuple[str, ...]] = [()]
-        self.holders: dict[str, list[int]] = {}
-        self.below: dict[str, list[int]] = {}
+        self._codes = np.zeros(rows, np.int32)
+        self._texts: list[tuple[str, ...]] = [()]
+        self._holders: dict[str, list[int]] = {}
+        self._below: dict[str, list[int]] = {}
         self._code_of: dict[tuple[str, ...], int] = {(): 0}
+        self._waiting: list[tuple[Rows, pa.Array | None]] = []
+
+    @property
+    def codes(self) -> Rows:
+        """See the attributes."""
+        self.settle()
+        return self._codes
+
+    @property
+    def texts(self) -> list[tuple[str, ...]]:
+        """See the attributes."""
+        self.settle()
+        return self._texts
+
+    @property
+    def holders(self) -> dict[str, list[int]]:
+        """See the attributes."""
+        self.settle()
+        return self._holders
+
+    @property
+    def below(self) -> dict[str, list[int]]:
+        """See the attributes."""
+        self.settle()
+        return self._below
+
+    def settle(self) -> None:
+        """Take in what waits: texts are numbered when somebody first asks for them."""
+        waiting, self._waiting = self._waiting, []
+        for rows, column in waiting:
+            if column is None:
+                self._codes[rows] = 0
+                continue
+            encoded = column.dictionary_encode()
+            codes = [self._code((text,)) for text in encoded.dictionary.to_pylist()]
+            places = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+            self._codes[rows] = np.array([*codes, 0], np.int32)[places]
 
     def put(self, rows: Rows, values: Sequence[tuple[str, ...]]) -> None:
         """Let `rows` have `values`."""
-        self.codes[rows] = [self._code(value) for value in values]
+        self.settle()
+        self._codes[rows] = [self._code(value) for value in values]
 
     def put_column(self, rows: Rows, column: pa.Array) -> None:
         """Let `rows` have the texts of an Arrow column of strings."""
-        encoded = column.dictionary_encode()
-        codes = [self._code((text,)) for text in encoded.dictionary.to_pylist()]
-        places = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        self.codes[rows] = np.array([*codes, 0], np.int32)[places]
+        self._wait(rows, column)
 
     def held_by(self, rows: Rows) -> frozenset[str]:
         """Return all texts of some rows."""
@@ -71,11 +110,15 @@ class TextColumn:
 
     def grow(self, rows: int) -> None:
         """Make room; nothing is known of the new rows."""
-        self.codes = np.concatenate((self.codes, np.zeros(rows - len(self.codes), np.int32)))
+        more = np.zeros(rows - len(self._codes), np.int32)
+        self._codes = np.concatenate((self._codes, more))
 
     def forget(self, rows: Rows) -> None:
         """Know nothing of `rows` any more."""
-        self.codes[rows] = 0
+        if self._waiting:
+            self._wait(rows, None)
+        else:
+            self._codes[rows] = 0
 
     def common(self, n: int) -> list[str]:
         """Return the n texts that most items have, the most frequent first."""
@@ -84,14 +127,19 @@ class TextColumn:
             counts.update(dict.fromkeys(self.texts[code], held))
         return [text for text, held in counts.most_common(n) if held]
 
+    def _wait(self, rows: Rows, column: pa.Array | None) -> None:
+        self._waiting.append((rows, column))
+        if len(self._waiting) > MOST_WAITING:
+            self.settle()
+
     def _code(self, value: tuple[str, ...]) -> int:
-        code = self._code_of.setdefault(value, len(self.texts))
-        if code == len(self.texts):
-            self.texts.append(value)
+        code = self._code_of.setdefault(value, len(self._texts))
+        if code == len(self._texts):
+            self._texts.append(value)
             for text in set(value):
-                self.holders.setdefault(text, []).append(code)
+                self._holders.setdefault(text, []).append(code)
             for path in {above for text in value for above in paths(text)}:
-                self.below.setdefault(path, []).append(code)
+                self._below.setdefault(path, []).append(code)
         return code
 
 
@@ -131,6 +179,8 @@ class Columns:
         Grows with every change.
     masks
         What filters that ask about items alone have answered since the last change, by their text.
+    checked
+        Texts of expressions that name no attribute which the catalogue does not have.
     lock
         To be held while columns are read.
 
@@ -145,6 +195,7 @@ class Columns:
         }
         self.version = 0
         self.masks: dict[str, npt.NDArray[np.bool_]] = {}
+        self.checked: set[str] = set()
         self.lock = threading.RLock()
         self._row_of: dict[str, int] = {}
         self._views: list[tuple[Vocabulary, Rows]] = []
@@ -157,7 +208,14 @@ class Columns:
 
     def rows(self, item_ids: Iterable[str]) -> Rows:
         """Return the rows of items, int32 (n,), 0 for those that the catalogue does not hold."""
-        return np.fromiter((self._row_of.get(i, UNKNOWN_ROW) for i in item_ids), np.int32)
+        return np.fromiter(map(self._row_of.get, item_ids, repeat(UNKNOWN_ROW)), np.int32)
+
+    def settle(self) -> None:
+        """Number the texts that filters ask about, so that no request has to wait for it."""
+        with self.lock:
+            for name, column in self.columns.items():
+                if isinstance(column, TextColumn) and name not in IDS:
+                    column.settle()
 
     def view(self, words: Vocabulary) -> Rows:
         """Return the row of each word, int32 (len(words),); kept for the latest vocabularies."""

@@ -45,6 +45,9 @@ class Expression:
 
     text: str
     node: Node
+    parts: int = 0
+    of_items: bool = False
+    """Whether it asks about nothing but the items: neither shopper, nor page, nor moment."""
 
     @classmethod
     def filter(cls, text: str) -> "Expression":
@@ -69,7 +72,7 @@ class Expression:
         kind = kind_of(node, text)
         if kind not in {wanted, Kind.ANY}:
             raise FilterError(f"This is {kind}; {wanted} is needed", text, node.at)
-        return cls(text, node)
+        return cls(text, node, sum(1 for _ in _walk(node)), _is_of_items(node))
 
     def check(self, columns: Columns) -> None:
         """Refuse attributes that no item of the catalogue has.
@@ -79,7 +82,11 @@ class Expression:
         FilterError
             Naming the nearest attribute.
         """
-        kind_of(self.node, self.text, columns.kinds)
+        if self.text not in columns.checked:  # attributes come, and stay
+            kind_of(self.node, self.text, columns.kinds)
+            if len(columns.checked) >= KEPT_TEXTS:
+                columns.checked.clear()
+            columns.checked.add(self.text)
 
     def mask(self, columns: Columns, world: World) -> Bools:
         """Return bool (rows of the catalogue,): for which items the condition holds.
@@ -87,7 +94,7 @@ class Expression:
         Where neither shopper, page nor moment matter it is the same array until the catalogue
         changes: nearly all requests of a shop ask one of a few filters.
         """
-        if not self._is_of_items:
+        if not self.of_items:
             return np.broadcast_to(_truth(self._evaluate(columns, world)), len(columns))
         with columns.lock:
             kept = columns.masks.get(self.text)
@@ -104,20 +111,10 @@ class Expression:
         bounded = np.clip(np.nan_to_num(value, nan=1.0), 0.0, MAX_BOOST)
         return np.broadcast_to(bounded, len(columns))
 
-    @property
-    def _is_of_items(self) -> bool:
-        """Whether it asks about nothing but the items themselves."""
-        return not any(
-            (isinstance(part, Name) and split(part.path)[0])
-            or (isinstance(part, Call) and part.function == "days_since")
-            for part in _walk(self.node)
-        )
-
     def _evaluate(self, columns: Columns, world: World) -> Value:
-        parts = sum(1 for _ in _walk(self.node))
-        if parts * len(columns) > MAX_CELLS:
+        if self.parts * len(columns) > MAX_CELLS:
             raise TooExpensiveError(
-                f"{parts} parts for {len(columns):,} items are more than {MAX_CELLS:,}",
+                f"{self.parts} parts for {len(columns):,} items are more than {MAX_CELLS:,}",
                 self.text,
                 0,
             )
@@ -254,6 +251,14 @@ def _number(value: Value) -> Floats:
     if isinstance(value, frozenset | tuple | TextColumn):
         return np.full((), np.nan)
     return np.asarray(value, np.float64)
+
+
+def _is_of_items(node: Node) -> bool:
+    return not any(
+        (isinstance(part, Name) and split(part.path)[0])
+        or (isinstance(part, Call) and part.function == "days_since")
+        for part in _walk(node)
+    )
 
 
 def _walk(node: Node) -> list[Node]:

@@ -15,13 +15,13 @@ from endcap.models.live import Live as LiveSpec
 from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
+from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.replaying.records import Live as LiveRecord
 from endcap.recommend.replaying.records import Past, Record, fingerprint
 from endcap.recommend.replaying.witness import only
 from endcap.recommend.state import EPOCH, IMPRESSION, History
-from endcap.recommend.store_state import facts_of
 
 LATE: Final = 4
 """Events received at the same moment: so many of the last ones may have been seen or not."""
@@ -75,7 +75,7 @@ class PastState:
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """See `State.facts`."""
-        return {i: self._facts[i] for i in item_ids if i in self._facts}
+        return self._facts.of(item_ids)
 
     @cached_property
     def columns(self) -> Columns:
@@ -87,8 +87,8 @@ class PastState:
         return self._store.catalogue.items_at(self._record.position)
 
     @cached_property
-    def _facts(self) -> dict[str, dict[str, Any]]:
-        return facts_of(self._items)
+    def _facts(self) -> Facts:
+        return Facts(self._items)
 
     @cached_property
     def _shelf(self) -> Availability:

@@ -98,7 +98,7 @@ class Record(msgspec.Struct):
             for who, (people, history) in witness.histories.items()
         }
         return cls(
-            request.model_dump_json(exclude_defaults=True),
+            request.model_dump_json(exclude_defaults=True, exclude={"request_id"}),
             now,
             slate.artefact,
             trouble,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import pyarrow as pa
 
-from endcap.models.live import LiveCounts
+from endcap.models.live import Listed, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.state import History, State
@@ -133,6 +133,10 @@ class Heard(LiveCounts):
         if self.risen is None:
             self.risen = self._counts.trending()
         return self.risen
+
+    def rows_of(self, told: list[tuple[str, float]], words: Vocabulary) -> Listed:
+        """See `LiveCounts.rows_of`; what it keeps outlives a request."""
+        return self._counts.rows_of(told, words)
 
 
 class Counted(Mapping[str, int]):

@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -183,7 +184,7 @@ class Rules(Strict):
         if self.objective is not None:
             self.objective.check(columns)
 
-    @property
+    @cached_property
     def idle(self) -> bool:
         """Whether slates stay as they are."""
         steers = self.objective is not None and self.objective.steers

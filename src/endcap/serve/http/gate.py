@@ -1,7 +1,6 @@
 """The outermost layer: names each request, times it, and answers even where we have a bug."""
 
 import re
-import secrets
 import time
 from contextlib import ExitStack
 from typing import Any, Final
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from endcap.schema.tokens import token
 from endcap.serve.http.limiting import STATE
 from endcap.serve.http.limiting import headers as rate_headers
 from endcap.serve.http.problems import on_bug
@@ -96,4 +96,4 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 def _request_id(scope: Scope) -> str:
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given if REQUEST_ID.fullmatch(given) else token()

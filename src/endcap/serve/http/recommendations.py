@@ -1,10 +1,9 @@
 """Slates over HTTP: always an answer, which says how good it is."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from math import isfinite, nan
-from typing import Any
+from typing import Any, cast
 
 from endcap.recommend.counterfactual import Counterfactual, counterfactuals, rule_of
 from endcap.recommend.places.groups import Group, groups
@@ -12,6 +11,7 @@ from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import SENTENCES, Language, sentence, what_if
 from endcap.recommend.slate import Expected, Reason, Request, Slate, SlateItem
 from endcap.recommend.slates.compose import Effect
+from endcap.schema.tokens import dated_token
 from endcap.serve.answered import Kept
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.in_time import answer_in_time
@@ -45,7 +45,12 @@ async def post_recommendations(call: Call) -> Answer:
 async def get_similar(call: Call) -> Answer:
     """Answer what goes with an item; an unknown one gets a fallback."""
     query: SimilarQuery = call.query
-    request = Request(placement=SIMILAR, context_items=(call.path("item_id"),), k=query.k)
+    request = Request(
+        placement=SIMILAR,
+        context_items=(call.path("item_id"),),
+        k=query.k,
+        request_id=dated_token(),
+    )
     return await _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
 
 
@@ -94,24 +99,25 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         boost=ask.boost,
         seed=ask.seed,
         prices=ask.prices,
+        request_id=dated_token(),
     )
     return await _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
 
 
 async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
-    """Give the slate an id of its own, log it as shown, count it, and put it into words."""
+    """Log a slate as shown, count it, and put it into words."""
     runtime = call.runtime
     stranger = _is_stranger(call, ask)
     if ask.explain and getattr(call.request.state, "key_kind", "") == "public":
         detail = "A public key may not ask what would be without: it takes many slates."
         raise ApiError(403, "key-too-weak", detail, hint="Ask with a secret key, from a server.")
-    slate = replace(kept.slate, request_id=secrets.token_hex(12))
+    slate = kept.slate
     told: dict[str, Counterfactual] = {}
     if ask.explain:
         told = await runtime.run(
             counterfactuals, kept.recommender, kept.request, kept.slate, kept.witness
         )
-    runtime.answered.put(kept._replace(slate=slate))
+    runtime.answered.put(kept)
     runtime.metrics.served.labels(slate.served_by).inc()
     if slate.degraded:
         runtime.metrics.fallback.labels(slate.served_by).inc()
@@ -213,17 +219,13 @@ def _what_if(
 def _item(
     item: SlateItem, why: str, rule: str, found: CounterfactualOut | None, *, explain: bool
 ) -> SlateItemOut:
-    reasons = [
-        ReasonOut(r.kind, r.item_id, _finite(r.share), r.event, _finite(r.loss))
-        for r in item.reasons
-    ]
     return SlateItemOut(
         item.item_id,
         item.rank,
         _finite(item.score),
         item.source,
         why,
-        reasons,
+        cast("list[ReasonOut]", item.reasons),  # the same fields; NaN is sent as null
         item.properties,
         rule,
         found,

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from math import isnan
 
 import pyarrow as pa
 
+from endcap.events.sql.log import microseconds
 from endcap.events.store import (
     Answered,
     Catalogue,
@@ -148,6 +150,28 @@ class LogContract:
             assert ids(store.log.scan(START, START + timedelta(seconds=1), ["view"], "u1")) == [
                 "e0"
             ]
+
+    def test_a_history_is_what_a_scan_says(self, opener: Opener) -> None:
+        """By time, of the kinds asked for, only what names an item; stars or NaN."""
+        told = [
+            rows.event(0, user_id="u1", value=4.0),
+            rows.event(2, user_id="u1", kind="search", item_id=None),
+            rows.event(1, user_id="u1", kind="purchase", item_id="b"),
+            rows.event(3, user_id="u2"),
+        ]
+        with closing(opener()) as store:
+            store.log.append(rows.events(*told))
+            scanned = [
+                (row["item_id"], row["kind"], microseconds(row["time"]))
+                for batch in store.log.scan(kinds=["view", "purchase"], actor="u1")
+                for row in batch.to_pylist()
+            ]
+            found = store.log.history("u1", ["view", "purchase", "search"])
+            assert [deed[:3] for deed in found] == scanned
+            assert [deed[1] for deed in found] == ["view", "purchase"]
+            assert found[0][3] == 4.0
+            assert isnan(found[1][3])
+            assert store.log.history("u1", []) == store.log.history("nobody", ["view"]) == []
 
     def test_scan_streams_a_long_log(self, opener: Opener) -> None:
         """Tens of thousands of events, a third of them of one moment: each once, in batches."""

@@ -1,0 +1,59 @@
+"""The arithmetic of reasons: some items, the past items that speak for them, and what each adds."""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Shares = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
+
+
+def add_shares(split: Floats, shares: Shares, groups: Places, scale: float) -> None:
+    """Add to float64 (n, owners) what events, float32 (n, h), add to scores; NaN adds nothing."""
+    _add_shares(split, shares, groups, scale)
+
+
+def most_of(split: Floats, tried: int, besides: Places) -> Places:
+    """Return the owners, rising, that are among the `tried` that add most to any row."""
+    best = np.argsort(-split, axis=1, kind="stable")[:, :tried]
+    asked = np.zeros(split.shape[1], np.bool_)
+    asked[best] = True
+    asked[besides] = True
+    return np.flatnonzero(asked)
+
+
+def others(split: Floats, asked: Places) -> Floats:
+    """Return float64 (n,): what owners that were not asked add to each row."""
+    mine = np.ones(split.shape[1], np.bool_)
+    mine[asked] = False
+    rest: Floats = np.maximum(split[:, mine], 0).sum(axis=1)
+    return rest
+
+
+def deduct(loss: Floats, part: Shares, left: Shares, scale: float, asked: Places) -> None:
+    """Add to float64 (n, owners) what is gone of each part without each owner that was asked.
+
+    Parameters
+    ----------
+    part, left
+        float32 (n,): a model's part of each score; float32 (asked, n): its own scores without.
+    """
+    _deduct(loss, part, left, scale, asked)
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_shares(split, shares, groups, scale):  # type: ignore[no-untyped-def]
+    for r in range(shares.shape[0]):
+        for e in range(shares.shape[1]):
+            if not np.isnan(shares[r, e]):
+                split[r, groups[e]] += scale * np.float64(shares[r, e])
+
+
+@numba.njit(cache=True, nogil=True)
+def _deduct(loss, part, left, scale, asked):  # type: ignore[no-untyped-def]
+    for r in range(len(part)):
+        for a in range(len(asked)):
+            score = np.float64(left[a, r])
+            gone = np.float64(part[r]) - (0.0 if np.isnan(score) else scale * score)
+            loss[r, asked[a]] += gone

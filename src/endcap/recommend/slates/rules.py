@@ -2,7 +2,6 @@
 
 import math
 import tomllib
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -184,11 +183,15 @@ class Rules(Strict):
         if self.objective is not None:
             self.objective.check(columns)
 
-    @cached_property
+    @property
     def idle(self) -> bool:
         """Whether slates stay as they are."""
-        steers = self.objective is not None and self.objective.steers
-        return not steers and self.model_copy(update={"objective": None}) == Rules()
+        if self.objective is None:
+            return self == _IDLE
+        return not self.objective.steers and self.model_copy(update={"objective": None}) == _IDLE
+
+
+_IDLE = Rules()
 
 
 def load_rules(path: Path) -> Rules:

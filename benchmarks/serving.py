@@ -7,9 +7,11 @@ left: a server that falls behind cannot hide it. Each request has a context of i
 
     python -m benchmarks serving
     python -m benchmarks serving --folder /tmp/shop --part slates     one part alone
+    python -m benchmarks serving --part pairs,probe --replicas 2      also over PostgreSQL and Redis
     python -m benchmarks serving --items 1000000 --recipe simple --part slates
 """
 
+import itertools
 import json
 import os
 import signal
@@ -32,7 +34,10 @@ from starlette.routing import Route
 
 from benchmarks import report
 from benchmarks.serving_load import FILTER, SHOPPERS, K
+from benchmarks.serving_replicas import PATIENT, replicas
 from benchmarks.serving_shop import make_shop
+from endcap.client import Client
+from endcap.client.probing import Probe, summary
 from endcap.evaluate.meter import Meter
 from endcap.schema.errors import ConfigError, nearest
 
@@ -47,13 +52,17 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("--recipe", default="shop", help="what is fitted and served")
     parser.add_argument("--folder", type=Path, help="where the shop is made, or found and used")
     parser.add_argument("--workers", default="1,2", help="numbers of workers to try")
+    parser.add_argument(
+        "--replicas", type=int, default=0, help="so many servers over PostgreSQL and Redis, too"
+    )
     parser.add_argument("--part", default="", help=f"only some of {', '.join(PARTS)}: a,b")
     parser.add_argument("--seconds", type=float, default=0, help="of each load; 10")
     flags = parser.parse_args(argv)
     parts = _parts(flags.part)
     items = flags.items or (5_000 if flags.quick else 100_000)
     seconds, pairs = flags.seconds or (2.0 if flags.quick else 10.0), 500 if flags.quick else 10_000
-    work = {"items": items, "seconds": seconds, "pairs": pairs, "rate": RATE}
+    work: Figures = {"items": items, "seconds": seconds, "pairs": pairs, "rate": RATE}
+    work["probes"] = 3 if flags.quick else 100
     with Meter() as meter, tempfile.TemporaryDirectory() as place:
         folder = flags.folder or Path(place) / "shop"
         make_shop(folder, items, flags.seed, flags.recipe)
@@ -61,9 +70,13 @@ def main(argv: list[str]) -> dict[str, Any]:
         if "hello" in parts:
             figures["hello"] = _hello(work)
             print(json.dumps({"hello": figures["hello"]}), flush=True)
-        for workers in map(int, flags.workers.split(",")):
+        for workers in map(int, report.names(flags.workers)):
             name = f"{workers} worker{'s' * (workers > 1)}"
             figures[name] = _measure(folder, workers, work, parts)
+            print(json.dumps({name: figures[name]}), flush=True)
+        if flags.replicas:
+            name = f"{flags.replicas} replicas"
+            figures[name] = _measure_replicas(folder, flags.replicas, work, parts)
             print(json.dumps({name: figures[name]}), flush=True)
     return report.outcome(
         meter,
@@ -91,9 +104,19 @@ def _measure(folder: Path, workers: int, work: Figures, parts: list[str]) -> Fig
         _until_ready(url, workers)
         found: Figures = {"ready_s": round(time.perf_counter() - began, 2)}
         for part in parts:
-            found |= PARTS[part]({**work, "url": url})
+            found |= PARTS[part]({**work, "urls": [url]})
         found["rss_mb"] = [round(p.memory_info().rss / 1e6) for p in _serving(server)]
         found["own_mb"] = [round(p.memory_full_info().uss / 1e6) for p in _serving(server)]
+    return found
+
+
+def _measure_replicas(folder: Path, count: int, work: Figures, parts: list[str]) -> Figures:
+    found: Figures = {}
+    with replicas(folder, count) as urls:
+        for url in urls:
+            _until_ready(url, 1)
+        for part in parts:
+            found |= PARTS[part]({**work, "urls": urls})
     return found
 
 
@@ -108,6 +131,13 @@ def _pairs(work: Figures) -> Figures:
     return {"read_your_writes": _load({**work, "way": "pairs"})}
 
 
+def _probe(work: Figures) -> Figures:
+    """Measure from outside, each answer at the next of the replicas, over a new connection."""
+    turn = itertools.cycle(work["urls"])
+    probe = Probe(lambda: Client(next(turn), attempts=1), others=True)
+    return {"event_to_effect": summary(probe.run() for _ in range(work["probes"]))}
+
+
 def _start(work: Figures) -> Figures:
     """Measure nothing more: how long the start took is measured anyway."""
     return {}
@@ -118,6 +148,7 @@ PARTS: dict[str, Callable[[Figures], Figures]] = {
     "start": _start,
     "slates": _slates,
     "pairs": _pairs,
+    "probe": _probe,
 }
 """What is measured of a server; ``hello`` measures the same stack with nothing behind it."""
 
@@ -125,7 +156,7 @@ PARTS: dict[str, Callable[[Figures], Figures]] = {
 def _hello(work: Figures) -> Figures:
     command = [sys.executable, "-c", "from benchmarks.serving import hello; hello()"]
     with _served(command) as (_, url):
-        return _slates({**work, "url": url})
+        return _slates({**work, "urls": [url]})
 
 
 def hello() -> None:
@@ -143,7 +174,7 @@ def hello() -> None:
 
 @contextmanager
 def _served(command: list[str]) -> Iterator[tuple[psutil.Process, str]]:
-    env = {**os.environ, "ENDCAP_SERVE__TIMEOUT_MS": "30000"}  # no answer from the catalogue
+    env = {**os.environ, **PATIENT}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
         try:
             assert server.stdout is not None

@@ -75,10 +75,14 @@ class Line(asyncio.Protocol):
 
 async def run(work: Work) -> dict[str, Any]:
     """Send what `work` says (``way``: open, closed or pairs) and return its figures."""
-    lines = [await Line.open(work["url"]) for _ in range(SHOPPERS)]
-    gc.freeze()
+    urls = work["urls"]
     if work["way"] == "pairs":
-        return await _pairs(lines, work)
+        both = (*urls, urls[0])[:2]
+        shoppers = [(await Line.open(both[0]), await Line.open(both[1])) for _ in range(SHOPPERS)]
+        gc.freeze()
+        return await _pairs(shoppers, work)
+    lines = [await Line.open(urls[0]) for _ in range(SHOPPERS)]
+    gc.freeze()
     ask = asker(work["items"])
     await asyncio.gather(*(ask(line, -n) for n, line in enumerate(lines, 1)))
     if work["way"] == "open":
@@ -143,27 +147,32 @@ async def _closed(lines: list[Line], ask: Ask, seconds: float) -> dict[str, Any]
     return {"per_s": round(len(took) / seconds, 1), "not_200": bad, **latency(took)}
 
 
-async def _pairs(lines: list[Line], work: Work) -> dict[str, Any]:
-    """Let shoppers buy what they are shown; whoever is shown it again has not been heard."""
+async def _pairs(shoppers: list[tuple[Line, Line]], work: Work) -> dict[str, Any]:
+    """Let shoppers buy what they are shown; whoever is shown it again has not been heard.
+
+    A shopper has two connections, to two replicas or to whichever workers take them: what is told
+    over one is asked about over the other.
+    """
     missed = 0
     took: list[float] = []
 
-    async def shop(shopper: int, line: Line) -> None:
+    async def shop(shopper: int, lines: tuple[Line, Line]) -> None:
         nonlocal missed
         who = f"pairs-{shopper}-{time.time_ns()}"
         ask = f"/v1/recommendations?visitor_id={who}&k=5"
-        shown = await _items(line, ask)
-        for _ in range(work["pairs"] // SHOPPERS):
+        shown = await _items(lines[0], ask)
+        for turn in range(work["pairs"] // SHOPPERS):
+            line, other = lines[turn % 2], lines[1 - turn % 2]
             event = {"kind": "purchase", "visitor_id": who, "item_id": shown[0]}
             began = time.perf_counter()
             status, said = await line.send("POST", "/v1/events", event)
             if status >= 400:
                 raise SystemExit(f"POST /v1/events answered {status}: {said!r}")
-            before, shown = shown[0], await _items(line, ask)
+            before, shown = shown[0], await _items(other, ask)
             took.append(time.perf_counter() - began)
             missed += before in shown
 
-    await asyncio.gather(*(shop(n, line) for n, line in enumerate(lines)))
+    await asyncio.gather(*(shop(n, lines) for n, lines in enumerate(shoppers)))
     return {"pairs": len(took), "missed": missed, **latency(took)}
 
 

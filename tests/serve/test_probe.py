@@ -8,6 +8,7 @@ import pytest
 from served_shop import Served
 
 from endcap.cli import app as cli
+from endcap.client.probing import Effect, summary
 from endcap.events.opening import open_store
 from endcap.prepare.run import prepare_store
 from endcap.recommend.recipe import load_recipe
@@ -45,7 +46,7 @@ def test_it_finds_every_effect_and_leaves_nothing_to_learn_from(
     shop: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = str(shop.client.base_url)
-    asked = ["probe", url, "--json", "--like", "lamp1", "--pair", "lamp1,table2"]
+    asked = ["probe", url, "--json", "--like", "lamp1", "--others"]
     assert cli.run([*asked, "--timeout", "60s"]) == 0
     seen = found(capsys)
     assert set(seen) == {"new-item", "self", "others", "withdrawn-item"}
@@ -75,6 +76,38 @@ def test_a_server_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[st
     assert "endcap serve" in capsys.readouterr().err
 
 
-def test_a_pair_is_two_items(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["probe", "--pair", "a"]) == 2
-    assert "--pair A,B" in capsys.readouterr().err
+def test_what_others_see_shows_each_time_however_busy_the_shop(
+    shop: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A place among the first 50 would not move: hundreds have looked at what goes together."""
+    for n in range(0, 900, 30):
+        shop.post(
+            *[
+                {"kind": "view", "user_id": f"n{who}", "item_id": f"{kind}{item}"}
+                for who in range(n, n + 30)
+                for kind in [("lamp", "table")[who % 2]]
+                for item in (who % 12, (who + 1 + who % 3) % 12)
+            ]
+        )
+    asked = ["probe", str(shop.client.base_url), "--json", "--others", "--count", "4"]
+    assert cli.run([*asked, "--timeout", "60s"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = {line["what"]: line for line in lines}
+    assert (told["others"]["probes"], told["others"]["missed"]) == (4, 0)
+    assert 0 < told["others"]["p50_ms"] <= told["others"]["p99_ms"]
+
+
+def test_a_server_that_does_not_count_along_is_caught(
+    shop: Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop.runtime.live, "_count", lambda rows: None)
+    url = str(shop.client.base_url)
+    assert cli.run(["probe", url, "--json", "--others", "--timeout", "0.5s"]) == 1
+    assert found(capsys)["others"] is None
+
+
+def test_quantiles_are_times_that_were_measured() -> None:
+    runs = [[Effect("self", n / 1000, 1)] for n in range(100, 0, -1)]
+    runs.append([Effect("self", None, 9)])
+    figures = {"probes": 101, "missed": 1, "p50_ms": 50.0, "p99_ms": 99.0}
+    assert summary(runs) == {"self": figures}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -12,8 +12,7 @@ from rich.table import Table
 
 from endcap.client import Client
 from endcap.client.answers import Refused
-from endcap.client.probing import Effect, Probe
-from endcap.schema.errors import ConfigError
+from endcap.client.probing import Effect, Probe, summary
 from endcap.schema.spans import seconds
 
 app = typer.Typer(add_completion=False)
@@ -21,7 +20,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MEANING = {
     "new-item": "an item is posted -> a stranger who looks at what it is like gets it",
     "self": "a visitor dismisses an item -> it is gone for them",
-    "others": "three look at A and B -> B rises beside A",
+    "others": "three look at A and B -> B goes with A for a fourth",
     "withdrawn-item": "an item is deleted -> nobody gets it",
 }
 
@@ -30,11 +29,12 @@ MEANING = {
 def probe(  # noqa: PLR0917 - one for each option
     url: Annotated[str, typer.Argument(help="Address of a server.")] = "http://127.0.0.1:8787",
     key: Annotated[str | None, typer.Option(envvar="ENDCAP_KEY", help="A secret key.")] = None,
-    pair: Annotated[
-        str, typer.Option(help="Two items A,B to measure what others see with; counted as views.")
-    ] = "",
+    others: Annotated[
+        bool, typer.Option("--others", help="What others see, too: six views of two items count.")
+    ] = False,
     like: Annotated[str | None, typer.Option(help="The item that the new one resembles.")] = None,
     every: Annotated[str, typer.Option(help="Go on, once in 30s, 5m…")] = "",
+    count: Annotated[int, typer.Option(min=1, help="How often; then how long it took.")] = 1,
     metrics_port: Annotated[int, typer.Option(help="Serve /metrics here; 0: not at all.")] = 0,
     timeout: Annotated[str, typer.Option(help="When to give up waiting.")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each.")] = False,
@@ -50,14 +50,11 @@ def probe(  # noqa: PLR0917 - one for each option
 
       endcap probe https://shop.example --every 30s --metrics-port 9102
 
-      endcap probe --pair 22423,22424
+      endcap probe --others --count 100
     """
-    both = [item for item in pair.split(",") if item]
-    if len(both) not in {0, 2}:
-        raise ConfigError(f"--pair {pair!r} names {len(both)} items, not 2.", hint="--pair A,B")
     told = Probe(
         lambda: Client(url, key=key, attempts=1),
-        pair=(both[0], both[1]) if both else None,
+        others=others,
         like=like,
         timeout_s=seconds(timeout),
     )
@@ -65,11 +62,15 @@ def probe(  # noqa: PLR0917 - one for each option
     meter = Meter()
     if metrics_port:
         start_http_server(metrics_port, registry=meter.registry)
+    if not pause:
+        raise typer.Exit(int(_times(told, count, meter, as_json=as_json)))
     while True:
         began = time.monotonic()
-        missed = _once(told, meter, as_json=as_json, go_on=bool(pause))
-        if not pause:
-            raise typer.Exit(int(missed))
+        try:
+            _show(_once(told, meter), as_json=as_json)
+        except Refused as error:
+            meter.up.set(0)
+            Console(stderr=True).print(f"{error}", markup=False)
         time.sleep(max(0.0, pause - (time.monotonic() - began)))
 
 
@@ -98,29 +99,44 @@ class Meter:
                 self.effect.labels(effect.what).observe(effect.seconds)
 
 
-def _once(told: Probe, meter: Meter, *, as_json: bool, go_on: bool) -> bool:
-    """Probe, show and count; return whether anything did not show."""
-    try:
-        effects = told.run()
-    except Refused as error:
-        meter.up.set(0)
-        if not go_on:
-            raise
-        Console(stderr=True).print(f"{error}", markup=False)
-        return True
+def _once(told: Probe, meter: Meter) -> list[Effect]:
+    effects = told.run()
     meter.note(effects)
+    return effects
+
+
+def _times(told: Probe, count: int, meter: Meter, *, as_json: bool) -> bool:
+    """Probe so often and show what came of it; return whether anything did not show in time."""
+    runs = [_once(told, meter) for _ in range(count)]
+    if count == 1:
+        _show(runs[0], as_json=as_json)
+    else:
+        _sum_up(summary(runs), as_json=as_json)
+    return any(effect.seconds is None for effects in runs for effect in effects)
+
+
+def _show(effects: Sequence[Effect], *, as_json: bool) -> None:
     if as_json:
         for effect in effects:
             found = None if effect.seconds is None else round(effect.seconds, 4)
             typer.echo(json.dumps({"what": effect.what, "seconds": found}))
-    else:
-        _show(effects)
-    return any(effect.seconds is None for effect in effects)
-
-
-def _show(effects: Sequence[Effect]) -> None:
+        return
     table = Table("", "ms", "answers", "from what to what")
     for effect in effects:
         took = "not seen" if effect.seconds is None else f"{effect.seconds * 1e3:.0f}"
         table.add_row(effect.what, took, str(effect.answers), MEANING[effect.what])
+    Console().print(table)
+
+
+def _sum_up(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
+    if as_json:
+        for what, figures in found.items():
+            typer.echo(json.dumps({"what": what, **figures}))
+        return
+    table = Table("", "probes", "not seen", "p50 ms", "p99 ms", "from what to what")
+    for what, one in found.items():
+        names = ("probes", "missed", "p50_ms", "p99_ms")
+        table.add_row(
+            what, *(f"{one[name]:g}" if name in one else "" for name in names), MEANING[what]
+        )
     Console().print(table)

@@ -161,6 +161,11 @@ class Client:
         path = f"/v1/items/{quote(item_id, safe='')}"
         return bool(self._ask("DELETE", path, dict[str, int], writes=True)["deleted"])
 
+    def item_ids(self, *, limit: int = 1_000) -> list[str]:
+        """Return the ids of the first items of the catalogue, sorted."""
+        found = self._ask("GET", "/v1/items", _Items, query={"limit": limit})
+        return [item.item_id for item in found.items]
+
     def put_users(self, users: Iterable[Row]) -> Receipt:
         """Insert or replace users."""
         return self._rows("PUT", "/v1/users", "users", map(_known, users))
@@ -169,6 +174,12 @@ class Client:
         """Say that a visitor is this user: what the visitor did becomes the user's."""
         body = {"visitor_id": visitor_id, "user_id": user_id}
         self._ask("POST", "/v1/alias", dict[str, str], body=body, writes=True)
+
+    def erase(self, *, user_id: str | None = None, visitor_id: str | None = None) -> dict[str, int]:
+        """Erase a user (and the visitors that are this user), or a visitor; say how many rows."""
+        kind, name = ("users", user_id) if user_id is not None else ("visitors", visitor_id or "")
+        path = f"/v1/{kind}/{quote(name, safe='')}"
+        return self._ask("DELETE", path, dict[str, int], writes=True)
 
     def history(self, user_id: str, *, limit: int = 100) -> list[HistoryEvent]:
         """Return what a user did, newest first."""
@@ -232,6 +243,14 @@ class Client:
 
 class _History(msgspec.Struct):
     events: list[HistoryEvent]
+
+
+class _Item(msgspec.Struct):
+    item_id: str
+
+
+class _Items(msgspec.Struct):
+    items: list[_Item]
 
 
 class _Groups(msgspec.Struct):

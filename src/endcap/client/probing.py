@@ -5,9 +5,11 @@ own. Its items are deleted when it ends, and expire by themselves if it cannot; 
 visitors out. It reads slates for nobody in particular, or of its own items alone.
 """
 
+import math
+import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,12 @@ LIFE: Final = timedelta(minutes=2)
 """After which a probe's item is not shown any more, were nobody there to delete it."""
 PEOPLE: Final = 3
 """Shoppers who must take a pair before it counts (`endcap.models.live`)."""
+DRAWS: Final = 20
+"""Pairs looked at, to find one that nothing says goes together."""
+KNOWN: Final = 1_000
+"""Items that pairs are drawn from."""
+CROWD: Final = frozenset({"popular", "trending", "given"})
+"""What speaks for an item beside one that it does not go with."""
 K: Final = 50
 SAID: Final[tuple[str, ...]] = ("title", "brand", "categories")
 """What the new item has from what it is like."""
@@ -56,9 +64,10 @@ class Probe:
     open
         Makes a client; each answer is asked over a connection of its own, so that every worker
         and every replica behind the address has its turn.
-    pair
-        Two items of the shop: what goes with the first when three strangers looked at both. Their
-        six views are counted as those of shoppers until they fade.
+    others
+        Whether to measure what others see: what goes with an item when three strangers looked at it
+        and at another one, both drawn anew. Their six views are counted as those of shoppers until
+        they fade.
     like
         An item of the shop that the new item is described as; None takes what is shown first.
     timeout_s
@@ -66,7 +75,7 @@ class Probe:
     """
 
     open: Open
-    pair: tuple[str, str] | None = None
+    others: bool = False
     like: str | None = None
     timeout_s: float = 10.0
 
@@ -85,8 +94,8 @@ class Probe:
         with self.open() as client, self._own(client, item):
             model = self._model(client)
             found = [self._new(client, item, model), self._self(client, mine, item)]
-            if self.pair:
-                found.append(self._others(client, mine, *self.pair))
+            if self.others:
+                found.append(self._others(client, mine))
             return [*found, self._withdrawn(client, item)]
 
     @contextmanager
@@ -129,9 +138,13 @@ class Probe:
         event = {"visitor_id": visitor, "item_id": item, "domain": PROBE}
         return self._timed("self", lambda: client.track("dismiss", **event), ask)
 
-    def _others(self, client: Client, mine: str, first: str, second: str) -> Effect:
-        """Let three visitors look at two items; the second should rise beside the first."""
-        before = _place(client.similar(first, k=K), second)
+    def _others(self, client: Client, mine: str) -> Effect:
+        """Let three visitors look at two items; then something speaks for the second beside it.
+
+        The second alone is asked about. Its place among all would often stay what it was: six
+        views are little beside what many shoppers did, and most pairs are far from the first 50.
+        """
+        first, second, before = self._apart(client)
         views = [
             {"kind": "view", "visitor_id": f"{mine}-{n}", "item_id": item, "domain": PROBE}
             for n in range(PEOPLE)
@@ -139,9 +152,30 @@ class Probe:
         ]
 
         def ask(stranger: Client) -> bool:
-            return _place(stranger.similar(first, k=K), second) < before
+            slate = _beside(stranger, first, second)
+            return slate.served_by != "catalogue" and _said(slate) != before
 
         return self._timed("others", lambda: client.events(views), ask)
+
+    def _apart(self, client: Client) -> tuple[str, str, tuple[object, ...]]:
+        """Return two items that do not go together, and what is said of the second by the first.
+
+        Where the crowd's word is a part of every score, the lowest has no other part.
+        """
+        known = [i for i in client.item_ids(limit=KNOWN) if not i.startswith(PROBE)]
+        if len(known) < 2:
+            raise DataError("The shop has no two items.", hint="Add items: endcap import.")
+        least: tuple[float, str, str, tuple[object, ...]] | None = None
+        for _ in range(DRAWS):
+            first, second = random.sample(known, 2)
+            slate = _beside(client, first, second)
+            if slate.items and slate.items[0].source in CROWD:
+                return first, second, _said(slate)
+            score = slate.items[0].score or 0.0 if slate.items else math.inf
+            if least is None or score < least[0]:
+                least = score, first, second, _said(slate)
+        assert least is not None
+        return least[1:]
 
     def _withdrawn(self, client: Client, item: str) -> Effect:
         """Delete an item; nobody should get it any more."""
@@ -165,10 +199,36 @@ class Probe:
         return Effect(what, None, answers)
 
 
+def summary(runs: Iterable[Iterable[Effect]]) -> dict[str, dict[str, float]]:
+    """Return, for each thing measured: `probes`, `missed`, and `p50_ms` and `p99_ms` of the rest.
+
+    The quantiles are times that were measured (the nearest rank), none between two of them.
+    """
+    took: dict[str, list[float | None]] = {}
+    for effects in runs:
+        for effect in effects:
+            took.setdefault(effect.what, []).append(effect.seconds)
+    return {what: _figures(times) for what, times in took.items()}
+
+
+def _figures(times: list[float | None]) -> dict[str, float]:
+    seen = sorted(time for time in times if time is not None)
+    figures: dict[str, float] = {"probes": len(times), "missed": len(times) - len(seen)}
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+        if seen:
+            figures[name] = round(seen[math.ceil(share * len(seen)) - 1] * 1e3, 1)
+    return figures
+
+
 def _has(slate: Slate, item: str) -> bool:
     return any(one.item_id == item for one in slate.items)
 
 
-def _place(slate: Slate, item: str) -> int:
-    """Return the rank of an item, `K` + 1 where it is not there."""
-    return next((one.rank for one in slate.items if one.item_id == item), K + 1)
+def _beside(client: Client, first: str, second: str) -> Slate:
+    return client.recommend(placement="similar", context_items=[first], rank=[second], k=1)
+
+
+def _said(slate: Slate) -> tuple[object, ...]:
+    """Return which models spoke, as far as an answer shows it."""
+    scores = tuple((item.source, round(item.score or 0.0, 3)) for item in slate.items)
+    return slate.served_by, scores

@@ -19,6 +19,7 @@ BROWSER = {
 SERVER = {
     "PUT /v1/items", "POST /v1/items", "GET /v1/items", "GET /v1/items/{item_id}",
     "DELETE /v1/items/{item_id}", "PUT /v1/users", "GET /v1/users/{user_id}/history",
+    "DELETE /v1/users/{user_id}", "DELETE /v1/visitors/{visitor_id}",
     "POST /v1/alias", "GET /metrics", "GET /v1/slates/{request_id}",
     "GET /v1/placements", "GET /v1/placements/{name}",
     "PUT /v1/placements/{name}", "DELETE /v1/placements/{name}",

@@ -32,6 +32,7 @@ VERBS: Final[dict[str, str]] = {
     "stream": "Take events from NATS, Redis, RabbitMQ or Kafka.",
     "publish": "Publish what was shown and what came of it to a broker.",
     "probe": "Measure how soon what is written to a server shows.",
+    "erase": "Erase a person, everywhere and at once.",
     "keys": "Make, list and revoke the keys of the HTTP API.",
     "config": "Show the settings in force and where each comes from.",
 }

@@ -42,6 +42,17 @@ class Receipt:
         return self.received == self.stored + self.duplicate + self.rejected + self.quarantined
 
 
+class Erased(NamedTuple):
+    """How many rows about some people were removed."""
+
+    events: int = 0
+    slates: int = 0
+    users: int = 0
+    aliases: int = 0
+    quarantined: int = 0
+    answers: int = 0
+
+
 class Remembered(NamedTuple):
     """The answer given to an `Idempotency-Key`, replayed when the key comes again."""
 
@@ -254,6 +265,13 @@ class Store(Protocol):
 
     def aliases(self) -> dict[str, str]:
         """Return visitor_id -> user_id."""
+
+    def erase(self, people: Sequence[str]) -> Erased:
+        """Remove, durably, all that is stored of some actors (a user and their visitors).
+
+        Events, slates, attributes, aliases, and what names them in the quarantine and among the
+        answers kept for idempotency keys.
+        """
 
     def recall(self, key: str) -> Remembered | None:
         """Return what was answered under an idempotency key, for at least 24 hours."""

@@ -154,6 +154,11 @@ class LiveCounts:
                 self._follow(taken, other_id, near * self.spec.backward)
             last.append(item_id)
 
+    def forget(self, actor: str) -> None:
+        """Forget what a shopper took last; what all of them took stays, and names nobody."""
+        with self._lock:
+            self._last.pop(actor, None)
+
     def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
         """Return the score of what goes with an item, for pairs that enough shoppers took.
 

@@ -23,6 +23,7 @@ from endcap.schema.settings import Settings
 from endcap.schema.stages import traced
 from endcap.schema.trust import CLAIMED
 from endcap.serve.answered import SlateWriter
+from endcap.serve.erasing import Eraser
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
@@ -55,6 +56,8 @@ class Runtime:
         What the placements do, for whoever edits them.
     keys
         Who may talk to it.
+    eraser
+        Takes people out of everything.
     running
         Idempotency keys of the writes being worked on, with the hash of each request.
     slates
@@ -105,6 +108,7 @@ class Runtime:
             clock=utc_now,
             on_dropped=self.metrics.slates_dropped.inc,
         )
+        self.eraser = Eraser(store, self.live, self._ear)
         self.replayer = Replayer(store, settings.store.folder)
         self._end = threading.Event()
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
@@ -164,6 +168,7 @@ class Runtime:
         self.recommender.close()
         self.impressions.close()
         self.answered.close()
+        self.eraser.close()
         if self._ear:
             self._ear.close()
         self.live.close()

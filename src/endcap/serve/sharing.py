@@ -37,10 +37,11 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     Attributes
     ----------
     kind
-        ``items``: rows of the catalogue are other ones or gone; ``promoted``: another artefact
-        serves; ``reload``: more has changed than was told.
+        ``items``: rows of the catalogue are other ones or gone; ``erased``: nothing is stored of
+        some actors any more; ``promoted``: another artefact serves; ``reload``: more has changed
+        than was told.
     ids
-        Items, or the visitor and the user of an alias.
+        Items, the visitor and the user of an alias, or actors.
     rows
         Events as an Arrow record batch of schema `EVENTS`.
     columns
@@ -51,7 +52,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         The replica.
     """
 
-    kind: Literal["events", "items", "alias", "promoted", "reload"]
+    kind: Literal["events", "items", "alias", "erased", "promoted", "reload"]
     ids: tuple[str, ...] = ()
     rows: bytes = b""
     columns: str = ""
@@ -90,6 +91,12 @@ class LiveBus(Protocol):
         Raises `BusError`.
         """
 
+    def forget(self) -> None:
+        """Overwrite or remove all that was published; who has not read it yet reads all again.
+
+        Raises `BusError`.
+        """
+
     def close(self) -> None:
         """Let go of connections."""
 
@@ -120,6 +127,8 @@ def apply(live: LiveState, change: Change) -> None:
             live.items_changed(change.ids)
         case "alias":
             LiveState.alias_stored(live, *change.ids)
+        case "erased":
+            LiveState.erased(live, change.ids)
         case "promoted":
             live.on_promoted()
         case _:
@@ -205,6 +214,18 @@ class SharedState(LiveState):
         """See `LiveState.alias_stored`."""
         super().alias_stored(visitor_id, user_id)
         self._tell(Change("alias", ids=(visitor_id, user_id), sender=self._name))
+
+    def erased(self, people: Sequence[str]) -> None:
+        """See `LiveState.erased`."""
+        super().erased(people)
+        self._tell(Change("erased", ids=tuple(people), sender=self._name))
+
+    def settled(self) -> None:
+        """See `LiveState.settled`; what the bus still carries of them goes, too."""
+        try:
+            self._bus.forget()
+        except BusError as error:
+            self._lose(error)
 
     def promoted(self) -> None:
         """See `LiveState.promoted`."""

@@ -45,6 +45,13 @@ class FileBus(LocalBus):
         except OSError as error:
             raise BusError(f"{self._file.name}: {error.strerror}") from error
 
+    def forget(self) -> None:
+        """See `LiveBus.forget`."""
+        try:
+            super().forget()
+        except OSError as error:
+            raise BusError(f"{self._file.name}: {error.strerror}") from error
+
     def catch_up(self) -> list[Change] | None:
         """See `LiveBus.catch_up`; what cannot be read is gone."""
         try:

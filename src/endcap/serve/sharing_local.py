@@ -82,6 +82,8 @@ class LocalBus:
             if seen < 0 or end - seen > self._room:
                 return None
             news = self._take(seen % self._room, end - seen)
+        if not any(news[: _LENGTH.size]):  # it was forgotten meanwhile
+            return None
         return list(_records(news))
 
     def wait(self, seconds: float) -> None:
@@ -89,6 +91,11 @@ class LocalBus:
         deadline = time.monotonic() + seconds
         while self._end() == self._seen and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+
+    def forget(self) -> None:
+        """See `LiveBus.forget`; who has read all notices nothing."""
+        with self._locked():
+            self._ring[HEADER : HEADER + self._room] = bytes(self._room)
 
     def close(self) -> None:
         """See `LiveBus.close`."""

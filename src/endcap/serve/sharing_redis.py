@@ -97,6 +97,11 @@ class RedisBus:
                 {self._keys[1]: f"{self._seen}-0"}, count=1, block=int(seconds * 1000)
             )
 
+    def forget(self) -> None:
+        """See `LiveBus.forget`."""
+        with self._guarded():
+            self._client.xtrim(self._keys[1], maxlen=0, approximate=False)
+
     def close(self) -> None:
         """See `LiveBus.close`."""
         self._client.close()

@@ -315,6 +315,24 @@ class LiveState:
                 self._shown.forget(who)
         self._touch()
 
+    def erased(self, people: Sequence[str]) -> None:
+        """Forget actors of whom the store has just been cleared."""
+        with self._people:
+            gone = set(people)
+            self._aliases = {
+                visitor: user
+                for visitor, user in self._aliases.items()
+                if user not in gone and VISITOR_PREFIX + visitor not in gone
+            }
+            for who in people:
+                self._histories.forget(who)
+                self._shown.forget(who)
+                self.live.forget(who)
+        self._touch()
+
+    def settled(self) -> None:
+        """Follow an erasure that everybody has heard of."""
+
     def promoted(self) -> None:
         """Follow another artefact having taken over in this process."""
         self.reload()

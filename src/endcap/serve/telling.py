@@ -13,7 +13,7 @@ import structlog
 
 from endcap import plugins
 from endcap.events.opening import open_store
-from endcap.events.store import Receipt, Remembered, Store
+from endcap.events.store import Erased, Receipt, Remembered, Store
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import Settings
 from endcap.serve.sharing import BusError, Change, LiveBus, apply, told_events
@@ -56,6 +56,12 @@ class TellingStore:
         """See `Store.alias`."""
         self._store.alias(visitor_id, user_id)
         self._tell([Change("alias", ids=(visitor_id, user_id))])
+
+    def erase(self, people: Sequence[str]) -> Erased:
+        """See `Store.erase`."""
+        erased = self._store.erase(people)
+        self._tell([Change("erased", ids=tuple(people))])
+        return erased
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -190,6 +196,10 @@ class Ear:
         """Bring `live`, which was read from the store after this was made, up to date for good."""
         self._thread = threading.Thread(target=self._listen, args=(live,), name="ear", daemon=True)
         self._thread.start()
+
+    def forget(self) -> None:
+        """Overwrite what was said; see `LiveBus.forget`."""
+        self._bus.forget()
 
     def close(self) -> None:
         """Stop listening."""

@@ -17,6 +17,9 @@ class PostgresDialect:
     """A `Dialect`."""
 
     unlike: ClassVar[str] = "IS DISTINCT FROM"
+    holds: ClassVar[str] = "position(?::bytea in {}) > 0"
+    wipe: ClassVar[tuple[str, ...]] = ()  # autovacuum reuses what dead rows took
+    unwipe: ClassVar[tuple[str, ...]] = ()
 
     def insert(
         self,

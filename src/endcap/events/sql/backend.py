@@ -49,6 +49,12 @@ class Dialect(Protocol):
     unlike: ClassVar[str]
     """Compares rows, null being like null: ``IS NOT`` or ``IS DISTINCT FROM``."""
 
+    holds: ClassVar[str]
+    """Whether the bytes in column ``{}`` hold others."""
+    wipe: ClassVar[tuple[str, ...]]
+    """From here on what is deleted is overwritten, as far as the database can."""
+    unwipe: ClassVar[tuple[str, ...]]
+
     def insert(
         self, session: Any, table: str, columns: Sequence[str], values: Sequence[Values], tail: str
     ) -> int:

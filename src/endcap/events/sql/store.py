@@ -2,9 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from endcap.events.sql import counters
+from endcap.events.sql import counters, erasing
 from endcap.events.sql.answers import Answers
 from endcap.events.sql.backend import Database, Dialect, Readers, Session
 from endcap.events.sql.catalogue import SQLCatalogue
@@ -13,7 +13,7 @@ from endcap.events.sql.documents import SQLDocuments
 from endcap.events.sql.log import SQLEventLog
 from endcap.events.sql.quarantine import SQLQuarantine
 from endcap.events.sql.slates import SQLSlates
-from endcap.events.store import Receipt, Remembered
+from endcap.events.store import Erased, Receipt, Remembered
 from endcap.schema.errors import StoreError
 
 
@@ -76,6 +76,10 @@ class SQLStore:
         """See `Store.aliases`."""
         with self._database.readers.lend() as session:
             return dict(session.execute("SELECT visitor_id, user_id FROM aliases").fetchall())
+
+    def erase(self, people: Sequence[str]) -> Erased:
+        """See `Store.erase`."""
+        return erasing.erase(self._database, people)
 
     def recall(self, key: str) -> Remembered | None:
         """See `Store.recall`."""

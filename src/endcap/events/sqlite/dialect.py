@@ -12,6 +12,9 @@ class SQLiteDialect:
     """A `Dialect`."""
 
     unlike: ClassVar[str] = "IS NOT"
+    holds: ClassVar[str] = "instr({}, ?) > 0"
+    wipe: ClassVar[tuple[str, ...]] = ("PRAGMA secure_delete=1",)
+    unwipe: ClassVar[tuple[str, ...]] = ("PRAGMA secure_delete=0",)
 
     def insert(
         self,

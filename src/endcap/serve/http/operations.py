@@ -18,6 +18,7 @@ from endcap.serve.http.shapes import (
     AskQuery,
     Deleted,
     EditQuery,
+    ErasedOut,
     EventsIn,
     GroupsOut,
     GroupsQuery,
@@ -188,6 +189,16 @@ OPERATIONS: Final = (
         "GET", "/v1/users/{user_id:id}/history", "getUserHistory", "users",
         "What a user did, newest first.",
         people.get_history, "secret", {200: HistoryPage}, query=HistoryQuery,
+    ),
+    Operation(
+        "DELETE", "/v1/users/{user_id:id}", "deleteUser", "users",
+        "Erase a user and the visitors that are this user, everywhere and at once.",
+        people.delete_user, "secret", {200: ErasedOut}, writes=True, errors=WRITE,
+    ),
+    Operation(
+        "DELETE", "/v1/visitors/{visitor_id:id}", "deleteVisitor", "users",
+        "Erase a visitor, everywhere and at once.",
+        people.delete_visitor, "secret", {200: ErasedOut}, writes=True, errors=WRITE,
     ),
     Operation(
         "POST", "/v1/alias", "postAlias", "users",

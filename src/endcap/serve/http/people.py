@@ -5,12 +5,12 @@ from math import isnan
 from endcap.events.validate.cells import NO_LIVE_PERSON, ident
 from endcap.events.validate.faults import Refused
 from endcap.events.validate.times import moment
-from endcap.schema.actors import actor
+from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.idempotency import remember
 from endcap.serve.http.problems import ApiError, Fault
 from endcap.serve.http.receiving import keep_bad, receipt_answer, receive
-from endcap.serve.http.shapes import AliasIn, HistoryEvent, HistoryPage
+from endcap.serve.http.shapes import AliasIn, ErasedOut, HistoryEvent, HistoryPage
 from endcap.serve.intake import USER_ROWS
 
 _person = ident(NO_LIVE_PERSON)
@@ -34,6 +34,21 @@ async def post_alias(call: Call) -> Answer:
     await runtime.write(runtime.store.alias, alias.visitor_id, alias.user_id)
     await runtime.write(runtime.live.alias_stored, alias.visitor_id, alias.user_id)
     return await remember(call, Answer(200, alias))
+
+
+async def delete_user(call: Call) -> Answer:
+    """Erase a user and the visitors that are this user; nobody remembers them from here on."""
+    return await _erase(call, call.path("user_id"))
+
+
+async def delete_visitor(call: Call) -> Answer:
+    """Erase a visitor: what was done without an account."""
+    return await _erase(call, VISITOR_PREFIX + call.path("visitor_id"))
+
+
+async def _erase(call: Call, who: str) -> Answer:
+    erased = await call.runtime.write(call.runtime.eraser.erase, who)
+    return await remember(call, Answer(200, ErasedOut(**erased._asdict())))
 
 
 async def get_history(call: Call) -> Answer:

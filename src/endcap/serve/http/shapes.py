@@ -156,6 +156,17 @@ class Deleted(Struct):
     deleted: Count
 
 
+class ErasedOut(Struct):
+    """How many rows about somebody were removed."""
+
+    events: Count
+    slates: Count
+    users: Count
+    aliases: Count
+    quarantined: Count
+    answers: Count
+
+
 class HistoryEvent(Struct):
     """One thing a user did."""
 

@@ -26,6 +26,7 @@ from endcap.events.store import (
 from endcap.schema.errors import ConflictError, DataError, EndcapError, StoreError
 from endcap.schema.tables import EVENTS
 from endcap.testing.contracts import sample_rows as rows
+from endcap.testing.contracts.erasing import ErasureContract
 from endcap.testing.contracts.sample_rows import START
 
 Opener = Callable[[], Store]
@@ -373,7 +374,12 @@ class SlatesContract:
 
 
 class StoreContract(
-    LogContract, CatalogueContract, QuarantineContract, DocumentsContract, SlatesContract
+    LogContract,
+    CatalogueContract,
+    QuarantineContract,
+    DocumentsContract,
+    SlatesContract,
+    ErasureContract,
 ):
     """What holds for a whole store."""
 

@@ -1,7 +1,7 @@
 """The contracts of the `learn` stage: a frozen `Spec` fits a `Dataset` into a `Model`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.models.candidates import Candidates
+from endcap.models.inner import ByLength, Product
 from endcap.models.queries import Queries
 from endcap.models.topk import top_k
 from endcap.prepare.dataset import Dataset
@@ -20,6 +21,8 @@ from endcap.schema.strict import Strict
 Rng = np.random.Generator | int
 BLOCK_BYTES = 64 << 20
 """Scores held at once while retrieving: queries are answered in blocks of this size."""
+MANY, PIECE = 256, 8192
+"""Queries for which items are put in the order of their lengths, and folded in at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,19 @@ class Model(ABC):
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         """Return at most k known items for each query, best first, none excluded."""
+        if len(queries) >= MANY and (product := self.product(queries[:0])) is not None:
+            items = ByLength.of(product, queries.allowed)
+            asked = ((piece, self.product(piece)) for piece in _cut(queries, PIECE))
+            return _stack([items.top(said.x, piece, k) for piece, said in asked if said])
         block = max(1, BLOCK_BYTES // (4 * max(1, len(self.items))))
-        parts = [
-            top_k(self.scores(piece), piece, k)
-            for start in range(0, len(queries), block)
-            if len(piece := queries[start : start + block])
-        ]
-        return _stack(parts)
+        return _stack([top_k(self.scores(piece), piece, k) for piece in _cut(queries, block)])
+
+    def product(self, queries: Queries) -> Product | None:
+        """Return the factors whose inner products are `scores`; None where none are.
+
+        A model that has some answers many queries without a look at most of the items.
+        """
+        return None
 
     def score(self, queries: Queries, candidates: Candidates) -> npt.NDArray[np.float32]:
         """Return one score for each candidate in the same order, NaN where it cannot say."""
@@ -213,6 +222,11 @@ class RatingModel(Model):
 
         Row -1 stands for an unknown user or item and is answered by what is left.
         """
+
+
+def _cut(queries: Queries, size: int) -> Iterator[Queries]:
+    for start in range(0, len(queries), size):
+        yield queries[start : start + size]
 
 
 def _stack(parts: list[Candidates]) -> Candidates:

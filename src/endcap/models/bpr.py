@@ -15,6 +15,7 @@ from scipy import sparse
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.bpr_folding import Rivals, fold_in
 from endcap.models.bpr_sgd import Tables, learn_pairs
+from endcap.models.inner import Product
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec
 from endcap.prepare.dataset import Dataset
@@ -128,9 +129,18 @@ class BPRModel(Model):
         """Return ``p.q + b``; NaN for items nobody took and for histories of no known item."""
         out = self.factors_of(queries) @ self.item_factors.T + self.item_bias
         out[:, ~self.known] = np.nan
-        told = self._profile(queries) @ self.known.astype(np.float32)
-        out[told <= 0] = np.nan
+        out[self._untold(queries)] = np.nan
         return np.asarray(out, np.float32)
+
+    def product(self, queries: Queries) -> Product:
+        """See `Model.product`: the bias is one more factor."""
+        x = np.pad(self.factors_of(queries), ((0, 0), (0, 1)), constant_values=1)
+        x[self._untold(queries)] = np.nan
+        return Product(x, np.column_stack((self.item_factors, self.item_bias)), self.known)
+
+    def _untold(self, queries: Queries) -> npt.NDArray[np.bool_]:
+        told = self._profile(queries) @ self.known.astype(np.float32)
+        return np.asarray(told <= 0)
 
     def _profile(self, queries: Queries) -> sparse.csr_array:
         weighed = replace(queries, weights=self.spec.event_weights(queries))

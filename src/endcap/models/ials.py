@@ -18,6 +18,7 @@ from scipy import sparse
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.cholesky import factor
 from endcap.models.conjugate import BLOCK, solve_rows, turned
+from endcap.models.inner import Product
 from endcap.models.parallel import over_blocks
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec, parts
@@ -166,6 +167,12 @@ class IALSModel(Model):
         out[:, self._unknown] = np.nan
         out[~x.any(axis=1)] = np.nan
         return out
+
+    def product(self, queries: Queries) -> Product:
+        """See `Model.product`."""
+        x = self.factors_of(queries)
+        x[~x.any(axis=1)] = np.nan
+        return Product(x, self.item_factors, self.known)
 
     @cached_property
     def _unknown(self) -> npt.NDArray[np.int64]:

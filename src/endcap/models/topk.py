@@ -29,12 +29,13 @@ def top_k(scores: npt.NDArray[np.float32], queries: Queries, k: int) -> Candidat
     scores = np.ascontiguousarray(scores)
     most = min(k, scores.shape[1])
     found = _select(scores, most) if columns is None else _select_among(scores, columns, most)
-    return _ragged(*found)
+    return ragged(*found)
 
 
-def _ragged(
+def ragged(
     counts: npt.NDArray[np.int64], items: npt.NDArray[np.int32], values: npt.NDArray[np.float32]
 ) -> Candidates:
+    """Return the first ``counts[q]`` of each row of items and scores."""
     if len(counts) == 1:
         items, values = items[0, : counts[0]], values[0, : counts[0]]
     else:
@@ -81,7 +82,7 @@ def _select_sparse(indptr, indices, data, k):  # type: ignore[no-untyped-def]
 def _select(scores, k):  # type: ignore[no-untyped-def]
     """A bounded heap for each row: O(n log k) worst, near O(n) in practice."""
     n, width = scores.shape
-    counts, items, values = _room(n, k)
+    counts, items, values = room(n, k)
     for q in range(n if k else 0):
         row, best, who = scores[q], values[q], items[q]
         size, least = 0, np.float32(-np.inf)
@@ -99,7 +100,7 @@ def _select(scores, k):  # type: ignore[no-untyped-def]
 def _select_among(scores, columns, k):  # type: ignore[no-untyped-def]
     """The same over some columns alone, which rise."""
     n = scores.shape[0]
-    counts, items, values = _room(n, k)
+    counts, items, values = room(n, k)
     for q in range(n if k else 0):
         row, best, who = scores[q], values[q], items[q]
         size, least = 0, np.float32(-np.inf)
@@ -114,7 +115,8 @@ def _select_among(scores, columns, k):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _room(n, k):  # type: ignore[no-untyped-def]
+def room(n, k):  # type: ignore[no-untyped-def]
+    """Return counts, items and scores to be filled: (n,) and twice (n, k)."""
     return np.zeros(n, np.int64), np.zeros((n, k), np.int32), np.zeros((n, k), np.float32)
 
 

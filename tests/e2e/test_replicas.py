@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,9 @@ import pytest
 from http_shop import ShopProcess
 
 from endcap.events.opening import open_store
-from endcap.schema.settings import StoreSettings
+from endcap.recommend.recipe import load_recipe
+from endcap.recommend.training import train_store
+from endcap.schema.settings import Settings, StoreSettings
 from endcap.testing.servers import PostgresServer, RedisServer, until
 from real_servers import needs_postgres, needs_redis
 
@@ -28,7 +31,8 @@ class Shop:
         self.redis = RedisServer(folder / "redis")
         self.url = self.postgres.new_database()
         settings = {"ENDCAP_STORE__URL": self.url, "ENDCAP_LIVE__URL": self.redis.url}
-        self.servers = [ShopProcess(folder / f"shop{n}", env=settings) for n in range(2)]
+        self.folders = [folder / f"shop{n}" for n in range(2)]
+        self.servers = [ShopProcess(place, env=settings) for place in self.folders]
         self.clients = [server.client() for server in self.servers]
         self.acknowledged: set[str] = set()
 
@@ -106,3 +110,18 @@ def test_replicas_share_and_outlive_redis_and_postgresql(shop: Shop) -> None:
     store.close()
     assert shop.acknowledged <= set(stored)
     assert len(stored) == len(set(stored))
+
+
+def test_a_new_model_reaches_the_replica_in_another_folder(shop: Shop) -> None:
+    """Row 37: both name the same artefact soon; 10 s are promised, a busy machine gets more."""
+    items = [{"item_id": f"i{n}", "title": f"Item {n}"} for n in range(8)]
+    assert shop.clients[0].put("/v1/items", json={"items": items}).json()["stored"] == 8
+    for who in "abcdefgh":
+        for number in range(4):
+            assert shop.post(0, who, (ord(who) + number) % 8).status_code == 202
+    settings = Settings.parse({"store": {"folder": shop.folders[0], "url": shop.url}})
+    with closing(open_store(settings.store)) as store:
+        made = train_store(store, load_recipe("simple"), settings)
+    until(lambda: [client.get("/version").json()["artefact"] for client in shop.clients]
+          == [made.id, made.id], seconds=60)  # fmt: skip
+    assert [client.get("/readyz").json()["status"] for client in shop.clients] == ["ok", "ok"]

@@ -23,6 +23,7 @@ from endcap.evaluate.learning import Learnt, chances_for, learn_store
 from endcap.evaluate.learning_report import said_of, said_of_chances, table, to_dict, write_html
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
+from endcap.recommend.distribution import share
 from endcap.recommend.recipe import Recipe, load_recipe, recipe_names
 from endcap.recommend.training import train_store
 from endcap.schema.progress import Progress as Told
@@ -88,14 +89,24 @@ def train(  # noqa: PLR0917
         return
     if undo:
         typer.echo(rollback(place))
+        _share(settings)
         return
     if recipe is not None:
         fitted = _fit(settings, load_recipe(recipe), seed, quiet=as_json)
+        _share(settings)
         _print(fitted, place, as_json=as_json)
         return
     learnt = _learn(settings, seconds(budget), keep_seen, seed, quiet=as_json)
+    _share(settings)
     _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
     _print(learnt.artefact, place, as_json=as_json, learning=to_dict(learnt))
+
+
+def _share(settings: Settings) -> None:
+    """Let servers in other folders have what serves here, where they share the store."""
+    if settings.store.url:
+        with closing(open_store(settings.store)) as store:
+            share(store, settings.store.folder)
 
 
 def _fit(settings: Settings, recipe: Recipe, seed: int, *, quiet: bool) -> Artefact:

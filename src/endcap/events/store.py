@@ -1,6 +1,6 @@
 """The contract of a store: event log, catalogue, quarantine and what must survive with them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -118,6 +118,23 @@ class Slates(Protocol):
 
         What the catalogue was before then can no longer be asked either.
         """
+
+
+@runtime_checkable
+class Parcels(Protocol):
+    """Bytes of any length, which whoever shares the store hands to the others."""
+
+    def put(self, name: str, parts: Iterable[bytes]) -> None:
+        """Keep the parts, at least one, each durably; what was there under the name is replaced."""
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """Yield the parts; nothing where there is no such parcel."""
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names that begin so, sorted."""
+
+    def delete(self, name: str) -> None:
+        """Forget a parcel, if it is there."""
 
 
 @runtime_checkable
@@ -259,6 +276,7 @@ class Store(Protocol):
     quarantine: Quarantine
     documents: Documents
     slates: Slates
+    parcels: Parcels
 
     def alias(self, visitor_id: str, user_id: str) -> None:
         """Say, durably, that a visitor is this user: their events become the user's."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -15,6 +16,8 @@ from endcap.recommend.slate import Request, Slate
 from endcap.recommend.state import State
 from endcap.schema.errors import EndcapError
 
+RETRY_SECONDS: Final = 3.0
+"""A parcel that came damaged is not fetched again at once."""
 log = structlog.get_logger(__name__)
 
 
@@ -31,6 +34,8 @@ class RecommenderHolder:
         Has a fresh recommender answer once, before it takes over.
     on_swap
         Called after another artefact has taken over.
+    share
+        Brings the folder and those of other machines together, before each look.
     every_seconds
         How often to look whether ``current`` has changed.
     """
@@ -42,6 +47,7 @@ class RecommenderHolder:
         *,
         try_out: Callable[[Recommender], object],
         on_swap: Callable[[], object],
+        share: Callable[[], object] = lambda: None,
         every_seconds: float = 1.0,
     ) -> None:
         self._folder = folder
@@ -51,6 +57,8 @@ class RecommenderHolder:
         self._on_swap = on_swap
         self._loading = threading.Lock()
         self._placing = threading.Lock()
+        self._share = share
+        self._trouble = ""
         self._every = every_seconds
         self._end = threading.Event()
         self._seen = current(folder)
@@ -108,14 +116,30 @@ class RecommenderHolder:
             return float("nan")
         return (now - datetime.fromtimestamp(made, UTC)).total_seconds()
 
+    @property
+    def unshared(self) -> str:
+        """Why what serves on other machines does not serve here; empty when it does."""
+        return self._trouble
+
     def close(self) -> None:
         """Stop looking."""
         self._end.set()
         self._thread.join()
 
+    def _share_now(self) -> None:
+        try:
+            self._share()
+            self._trouble = ""
+        except EndcapError as error:
+            if error.message != self._trouble:
+                log.error("artefacts are not shared", error=str(error))
+            self._trouble = error.message
+            self._end.wait(RETRY_SECONDS)
+
     def _watch(self) -> None:
         while not self._end.wait(self._every):
             try:
+                self._share_now()
                 with self._placing:  # another machine may have edited them
                     self._look_at_places()
                 self.reload()

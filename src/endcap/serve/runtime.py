@@ -13,6 +13,7 @@ import structlog
 from endcap.events.opening import open_store
 from endcap.events.store import Store
 from endcap.recommend import composing
+from endcap.recommend.distribution import share
 from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.replaying.replay import Replayer
@@ -94,6 +95,7 @@ class Runtime:
             Places(store.documents, settings.store.folder),
             try_out=self._try_out,
             on_swap=self.live.promoted,
+            share=partial(share, store, settings.store.folder) if settings.store.url else _alone,
         )
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
@@ -175,6 +177,10 @@ class Runtime:
         self.store.close()
         if self.telemetry:
             self.telemetry.close()
+
+
+def _alone() -> None:
+    """Share artefacts with nobody: whoever shares the store shares its folder."""
 
 
 async def _within(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

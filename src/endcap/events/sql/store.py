@@ -11,6 +11,7 @@ from endcap.events.sql.catalogue import SQLCatalogue
 from endcap.events.sql.committer import Committer, Writer
 from endcap.events.sql.documents import SQLDocuments
 from endcap.events.sql.log import SQLEventLog
+from endcap.events.sql.parcels import SQLParcels
 from endcap.events.sql.quarantine import SQLQuarantine
 from endcap.events.sql.slates import SQLSlates
 from endcap.events.store import Erased, Receipt, Remembered
@@ -34,7 +35,7 @@ class SQLStore:
 
     Attributes
     ----------
-    log, catalogue, quarantine, documents
+    log, catalogue, quarantine, documents, parcels, slates
         See `Store`.
     """
 
@@ -58,6 +59,7 @@ class SQLStore:
         self.catalogue = SQLCatalogue(self._database)
         self.quarantine = SQLQuarantine(self._database)
         self.documents = SQLDocuments(self._database, clock)
+        self.parcels = SQLParcels(self._database)
         self.slates = SQLSlates(self._database)
 
     def alias(self, visitor_id: str, user_id: str) -> None:

@@ -151,6 +151,14 @@ SLATE_TABLE: Final = sa.Table(
     sa.Index("slates_actor", "actor"),
 )
 
+PARCEL_TABLE: Final = sa.Table(
+    "parcels",
+    METADATA,
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("part", WHOLE, primary_key=True, autoincrement=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
 CHANGE_TABLE: Final = sa.Table(
     "item_changes",
     METADATA,

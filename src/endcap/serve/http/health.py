@@ -47,13 +47,14 @@ async def metrics(call: Call) -> Answer:
 
 def _checks(runtime: Runtime) -> dict[str, CheckResult]:
     recommender = runtime.recommender.current
+    trouble = recommender.trouble or runtime.recommender.unshared
     return {
         "serving": CheckResult(not runtime.draining, "draining" if runtime.draining else ""),
         "store": _store(runtime),
         "replicas": CheckResult(*runtime.live.sharing),
         "artefact": CheckResult(
-            bool(recommender.artefact) and not recommender.trouble,
-            recommender.trouble or recommender.artefact or "none; the catalogue alone answers",
+            bool(recommender.artefact) and not trouble,
+            trouble or recommender.artefact or "none; the catalogue alone answers",
         ),
     }
 

@@ -373,12 +373,31 @@ class SlatesContract:
             assert store.slates.get("b") == new._replace(actor=None)
 
 
+class ParcelsContract:
+    """What holds for bytes that are handed on."""
+
+    def test_parcels_come_whole_and_in_order(self, opener: Opener) -> None:
+        """The last one under a name stands, however many parts it and the one before had."""
+        with closing(opener()) as store:
+            store.parcels.put("a/1", [b"old", b"older", b"oldest"])
+            store.parcels.put("a/1", (bytes([n]) * 3 for n in (0, 255)))
+            store.parcels.put("a/2", [b""])
+            store.parcels.put("b", [b"x"])
+            store.parcels.delete("b")
+        with closing(opener()) as store:
+            assert list(store.parcels.get("a/1")) == [b"\0" * 3, b"\xff" * 3]
+            assert list(store.parcels.get("a/2")) == [b""]
+            assert list(store.parcels.get("b")) == []
+            assert store.parcels.names() == store.parcels.names("a/") == ["a/1", "a/2"]
+
+
 class StoreContract(
     LogContract,
     CatalogueContract,
     QuarantineContract,
     DocumentsContract,
     SlatesContract,
+    ParcelsContract,
     ErasureContract,
 ):
     """What holds for a whole store."""

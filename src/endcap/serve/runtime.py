@@ -38,6 +38,8 @@ from endcap.serve.tracing import open_telemetry
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
+FIRST_SECONDS: Final = 10.0
+"""The first slate is awaited for so long before what happened lately is counted."""
 THREADS: Final = 4
 """For reading and scoring, and as many for writing: a stuck disk must not hold up slates."""
 
@@ -113,6 +115,7 @@ class Runtime:
         self.eraser = Eraser(store, self.live, self._ear)
         self.replayer = Replayer(store, settings.store.folder)
         self._end = threading.Event()
+        self._answers = threading.Event()
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
         self._warming.start()
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
@@ -140,6 +143,7 @@ class Runtime:
     async def warm_up(self) -> None:
         """Answer once before anybody asks: what is compiled or read on first use is ready then."""
         await self.run(self._try_out, self.recommender.current)
+        self._answers.set()
 
     def _try_out(self, recommender: Recommender) -> None:
         """Have a recommender answer a stranger who looks at an item."""
@@ -148,12 +152,14 @@ class Runtime:
 
     def warmed(self) -> None:
         """Wait until what happened lately has been counted, and slates under rules are quick."""
+        self._answers.set()
         self._warming.join()
 
     def _warm(self) -> None:
-        composing.warm()
         try:
             self.live.columns.settle()  # no request has to wait until it is made
+            self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
+            composing.warm()
             self.live.warm(self._end)
             if any(place.rules.reach for place in self.recommender.current.placements.values()):
                 self.live.warm_exposure(self._end)
@@ -164,6 +170,7 @@ class Runtime:
         """Write what is queued and let go of everything; in the order of dependence."""
         self.draining = True
         self._end.set()
+        self._answers.set()
         self._warming.join()
         self._readers.shutdown()
         self._writers.shutdown()

@@ -1,10 +1,12 @@
 """Several processes behind one port, as many as there are cores to use.
 
 The supervisor holds a socket for each worker (Linux spreads the connections over them) and serves
-nothing itself. What one worker stored the others see at once, over a `LocalBus`. A worker that
+nothing itself. On Linux a worker is a fork of it: what was imported once is there, and its memory
+is shared. What one worker stored the others see at once, over a `LocalBus`. A worker that
 dies is replaced; its socket lives on in the supervisor, so that nobody who waits in it is refused.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,7 +23,7 @@ from types import FrameType
 from typing import Any, Final
 
 import structlog
-from prometheus_client import multiprocess
+from prometheus_client import multiprocess, values
 
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import Settings
@@ -36,7 +38,7 @@ RESPAWN_SECONDS: Final = 1.0
 """A worker that dies younger than this is replaced after a pause."""
 GRACE_SECONDS: Final = 5.0
 """Beyond `drain_seconds`; who is not done by then is ended."""
-_spawning = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
+_spawning: Any = multiprocessing.get_context("spawn")
 log = structlog.get_logger(__name__)
 
 
@@ -65,6 +67,8 @@ class Workers:
         with TemporaryDirectory(prefix="endcap-") as place, self._signals():
             folder = Path(place)
             make_ring(folder / "ring")
+            gc.collect()
+            gc.freeze()  # a fork that looks for garbage in them would copy its pages
             os.environ[SHARED_FOLDER] = place  # spawned workers count into files in it
             try:
                 code = self._keep_alive(folder)
@@ -90,9 +94,14 @@ class Workers:
         young = time.monotonic() - self._began.get(number, -RESPAWN_SECONDS)
         if young < RESPAWN_SECONDS:
             time.sleep(RESPAWN_SECONDS - young)
-        worker = _spawning.Process(
-            target=_work, args=(self._settings, self._sockets[number], folder, self._ready)
-        )
+        bound = self._sockets[number]
+        work = (self._settings, bound, folder, self._ready)
+        if sys.platform == "linux" and threading.active_count() == 1:  # else locks are copied, too
+            not_mine = [self._awake, self._wake, *(s for s in self._sockets if s is not bound)]
+            forking: Any = multiprocessing.get_context("fork")
+            worker = forking.Process(target=_forked, args=(not_mine, *work))
+        else:
+            worker = _spawning.Process(target=_work, args=work)
         worker.start()
         self._workers[number], self._began[number] = worker, time.monotonic()
 
@@ -137,9 +146,19 @@ class Workers:
         self._wake.send(b"!")
 
 
+def _forked(not_mine: Sequence[socket.socket], *work: Any) -> None:
+    """Be a worker that was the supervisor a moment ago: let go of what is the supervisor's."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for other in not_mine:  # a connection must not wait in a socket whose worker has left
+        other.close()
+    _work(*work)
+
+
 def _work(settings: Settings, bound: socket.socket, folder: Path, ready: Any) -> None:
     """Be a worker: serve on `bound` until SIGTERM, or until the supervisor is gone."""
     configure_logs(as_json=not sys.stderr.isatty())
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # it was chosen before `SHARED_FOLDER` was set
     threads.one_for_each_request()
     try:
         app = create_app(settings, bus=LocalBus(folder / "ring"))

@@ -9,6 +9,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 SHOWN: Final = ("title", "price", "sale_price", "currency", "image", "url", "brand", "categories")
+KEPT: Final = 20_000
+"""Items that were asked for and stay as dictionaries."""
 MONEY: Final = frozenset({"price", "sale_price"})
 
 
@@ -34,6 +36,7 @@ class Facts:
         self._columns = {n: c for n, c in columns.items() if c.null_count < len(c)}
         self._row_of = {item_id: row for row, item_id in enumerate(items["item_id"].to_pylist())}
         self._later: dict[str, dict[str, Any]] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._later or item_id in self._row_of
@@ -52,25 +55,30 @@ class Facts:
 
     def upsert(self, items: pa.Table) -> None:
         """Take in new or changed items, rows of schema `ITEMS`."""
-        self._later.update(facts_of(items))
+        self._later.update(facts_of(items))  # it counts more than what was asked before
 
     def delete(self, item_ids: Iterable[str]) -> None:
         """Forget items."""
         for item_id in item_ids:
-            self._row_of.pop(item_id, None)  # first: who reads meanwhile finds the old or nothing
+            self._row_of.pop(item_id, None)
             self._later.pop(item_id, None)
 
     def _fact(self, item_id: str) -> dict[str, Any] | None:
         later = self._later.get(item_id)
-        if later is not None:
-            return later
         row = self._row_of.get(item_id)
-        if row is None:
-            return None
+        if later is not None or row is None:
+            return later
+        asked = self._asked.get(item_id)
+        if asked is not None:
+            return asked
         told = ((name, column[row].as_py()) for name, column in self._columns.items())
-        return {
+        fact = {
             name: _money(value) if name in MONEY else value for name, value in told if _said(value)
         }
+        if len(self._asked) >= KEPT:
+            self._asked = {}
+        self._asked[item_id] = fact
+        return fact
 
 
 def facts_of(items: pa.Table) -> dict[str, dict[str, Any]]:

@@ -81,14 +81,16 @@ class Live(HistorySpec):
 
 @dataclass(slots=True)
 class _Item:
-    """One item: its count, and [count, shoppers] of each that follows it.
+    """One item: its count, and that of each that follows it.
 
-    `heard` has those of `after` that enough shoppers took.
+    Nearly all pairs were taken by one shopper: `people` has the others, `heard` those of `after`
+    that enough shoppers took (a dictionary, for it keeps their order).
     """
 
     count: float = 0.0
-    after: dict[str, list[float]] = field(default_factory=dict)
-    heard: dict[str, list[float]] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, bool] = field(default_factory=dict)
 
 
 class LiveCounts:
@@ -174,9 +176,9 @@ class LiveCounts:
                 return {}
             one = self._worth(self._newest)
             below = (item.count / one + spec.shrink) ** spec.source
-            heard, items = item.heard, self._items
+            after, heard, items = item.after, item.heard, self._items
             return {
-                other_id: heard[other_id][0] / one / below * (other.count / one) ** -spec.target
+                other_id: after[other_id] / one / below * (other.count / one) ** -spec.target
                 for other_id in (heard if among is None else among)
                 if other_id in heard and (other := items.get(other_id)) is not None
             }
@@ -230,17 +232,25 @@ class LiveCounts:
         return item
 
     def _follow(self, item: _Item, other_id: str, gain: float) -> None:
-        pair = item.after.setdefault(other_id, [0.0, 0])
-        pair[0] += gain
-        pair[1] += 1
-        if pair[1] >= self.spec.people:
-            item.heard[other_id] = pair
-        if len(item.after) > 2 * self.spec.neighbours:
-            kept = heapq.nlargest(
-                self.spec.neighbours, item.after.items(), key=lambda entry: entry[1][0]
-            )
-            item.after = dict(kept)
-            item.heard = {key: pair for key, pair in kept if pair[1] >= self.spec.people}
+        after, shoppers = item.after, 1
+        before = after.get(other_id)
+        if before is None:
+            after[other_id] = gain
+        else:
+            after[other_id] = before + gain
+            shoppers = item.people[other_id] = item.people.get(other_id, 1) + 1
+        if shoppers >= self.spec.people:
+            item.heard[other_id] = True
+        if len(after) > 2 * self.spec.neighbours:
+            self._let_go(item)
+
+    def _let_go(self, item: _Item) -> None:
+        """Forget the weaker half of what follows an item."""
+        kept = heapq.nlargest(self.spec.neighbours, item.after.items(), key=_count)
+        item.after = dict(kept)
+        item.people = {key: n for key, n in item.people.items() if key in item.after}
+        enough = self.spec.people
+        item.heard = {key: True for key, _ in kept if item.people.get(key, 1) >= enough}
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,10 @@ class LiveState:
             items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = Facts(items)
-            self._columns: Columns | None = None
+            self._columns = Columns(items)
             self._newcomers = Newcomers(self._store.catalogue.items)
+            del items
+            pa.default_memory_pool().release_unused()
         with self._people:
             self._aliases = self._store.aliases()
             self._known_as = _turned(self._aliases)
@@ -170,11 +172,8 @@ class LiveState:
 
     @property
     def columns(self) -> Columns:
-        """The catalogue as filters ask it: made when somebody first does, then kept up to date."""
-        with self._goods:
-            if self._columns is None:
-                self._columns = Columns(self._store.catalogue.items())
-            return self._columns
+        """The catalogue as filters ask it, kept up to date."""
+        return self._columns
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """Return what a page shows of each item it knows."""
@@ -273,9 +272,8 @@ class LiveState:
             self._shelf.upsert(items)
             self._shelf.delete(gone)
             self._newcomers.changed(items, gone)
-            if self._columns is not None:
-                self._columns.upsert(items)
-                self._columns.delete(gone)
+            self._columns.upsert(items)
+            self._columns.delete(gone)
         self._touch()
 
     def items_stored(self, items: pa.Table) -> None:
@@ -285,8 +283,7 @@ class LiveState:
             self._facts.upsert(items)
             self._shelf.upsert(items)
             self._newcomers.changed(items)
-            if self._columns is not None:
-                self._columns.upsert(items)
+            self._columns.upsert(items)
         self._touch()
 
     def items_deleted(self, item_ids: Sequence[str]) -> None:
@@ -297,8 +294,7 @@ class LiveState:
             self._facts.delete(gone)
             self._shelf.delete(item_ids)
             self._newcomers.changed(ITEMS.empty_table(), gone)
-            if self._columns is not None:
-                self._columns.delete(item_ids)
+            self._columns.delete(item_ids)
         self._touch()
 
     def alias_stored(self, visitor_id: str, user_id: str) -> None:

@@ -320,6 +320,7 @@ class LiveState:
                 for visitor, user in self._aliases.items()
                 if user not in gone and VISITOR_PREFIX + visitor not in gone
             }
+            self._known_as = _turned(self._aliases)
             for who in people:
                 self._histories.forget(who)
                 self._shown.forget(who)

@@ -2,6 +2,7 @@
 
 ``hasty``     acknowledges at once and commits a little later
 ``stalling``  commits at once and never comes to answer a request with an Idempotency-Key
+``hoarding``  opens a file for each batch and keeps it open
 ``torn``      names the artefact that was promoted, whichever answered
 """
 
@@ -11,7 +12,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from endcap.events.store import Receipt
 from endcap.recommend.artefacts import current
@@ -50,6 +51,17 @@ class Stalling(Hasty):
         return stored
 
 
+class Hoarding(Hasty):
+    """Stores as it should, and never lets go of a file."""
+
+    kept: ClassVar[list[Any]] = []
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        self.kept.append(Path(__file__).open())  # noqa: SIM115 - that is the oddity
+        stored: Future[Receipt] = self._log.submit(events, **more)
+        return stored
+
+
 class Torn:
     """A recommender that takes its name from one place and its answers from another."""
 
@@ -78,7 +90,7 @@ class TornHolder:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("oddity", choices=["hasty", "stalling", "torn"])
+    parser.add_argument("oddity", choices=["hasty", "stalling", "hoarding", "torn"])
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     patient = {"timeout_ms": 30_000}  # machines may be busy
@@ -87,7 +99,7 @@ def main() -> None:
     if given.oddity == "torn":
         runtime.recommender = TornHolder(runtime.recommender, given.folder)
     else:
-        odd = {"hasty": Hasty, "stalling": Stalling}[given.oddity]
+        odd = {"hasty": Hasty, "stalling": Stalling, "hoarding": Hoarding}[given.oddity]
         runtime.store.log = odd(runtime.store.log)
     bound = listen("127.0.0.1", 0)
     print(address(bound), flush=True)

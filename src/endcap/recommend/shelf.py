@@ -14,9 +14,9 @@ Told = Callable[[Sequence[int]], list[tuple[Reason, ...]]]
 """Gives the reasons of some items of a level's answer, by their places in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pick:
-    """One chosen item and what chose it.
+    """One chosen item and what chose it; nobody changes it (frozen, it would take twice the time).
 
     Attributes
     ----------

@@ -133,8 +133,20 @@ class Record(msgspec.Struct):
 
 
 def _live(heard: Heard) -> Live:
+    risen = None if heard.risen is None else _risen(heard.risen)
     after = {item_id: Counts.of(told) for item_id, told in heard.after.items()}
-    return Live(heard.size, after, None if heard.risen is None else Counts.of(dict(heard.risen)))
+    return Live(heard.size, after, risen)
+
+
+def _risen(told: list[tuple[str, float]]) -> Counts:
+    """Return what is trending; until the next event it is the same list for every slate."""
+    kept = _last_risen.get("told")
+    if kept is None or kept[0] is not told:
+        kept = _last_risen["told"] = told, Counts.of(dict(told))
+    return kept[1]
+
+
+_last_risen: dict[str, tuple[list[tuple[str, float]], Counts]] = {}
 
 
 def fingerprint(history: History) -> bytes:

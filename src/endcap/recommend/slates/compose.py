@@ -67,7 +67,7 @@ class Composed:
 def compose(problem: Problem, *, prices: bool = True) -> Composed:
     """Return the slate of the most value under all rules.
 
-    Rules that cannot hold together are relaxed as `exact.relax` says. A rule's price is what the
+    Rules that cannot hold together are relaxed as `exact.solve` says. A rule's price is what the
     slate's expected relevance loses against the best slate without that rule.
 
     Parameters
@@ -100,12 +100,7 @@ def _solve(problem: Problem) -> tuple[Problem, Order]:
     """Return the problem as it was solved (bounds relaxed where need be), and its slate."""
     order = greedy(problem)
     if not problem.holds(order):
-        found = exact.best_of(problem)
-        if found is None:
-            problem = exact.relax(problem)
-            found = exact.best_of(problem)
-            assert found is not None  # relaxed until it can be met
-        order = found
+        problem, order = exact.solve(problem)
     return problem, _improved(problem, order)
 
 

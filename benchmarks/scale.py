@@ -132,11 +132,11 @@ def _write(path: Path, drawn: Shop) -> None:
     np.savez(
         path,
         shape=drawn.train.shape,
-        indptr=drawn.train.indptr,
-        indices=drawn.train.indices,
+        indptr=drawn.train.indptr.astype(np.int32),
+        indices=drawn.train.indices.astype(np.int32),
         asked=drawn.asked,
-        held_indptr=drawn.held.indptr,
-        held=drawn.held.indices,
+        held_indptr=drawn.held.indptr.astype(np.int32),
+        held=drawn.held.indices.astype(np.int32),
     )
 
 

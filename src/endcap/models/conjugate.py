@@ -40,20 +40,33 @@ def solve_rows(
     steps
         At most so many for each row; 0 goes on to `TOLERANCE`.
     """
-    (indptr, _, _), (base, ridge) = matrix, normal
+    base, ridge = normal
     diagonal = np.diagonal(base)
     if not np.array_equal(base, np.diag(diagonal)):
         shared, turn = turned(base)
-        start = None if start is None else start @ turn
-        x = solve_rows(matrix, other @ turn, (np.diag(shared), ridge), start, steps)
+        x = None if start is None else start @ turn
+        x = _solve(matrix, other @ turn, (shared, ridge), x, steps)
         return np.asarray(x @ turn.T, np.float32)
-    x = np.zeros((len(indptr) - 1, len(base)), np.float32) if start is None else start.copy()
-    most = steps or 4 * other.shape[1]
+    x = None if start is None else start.copy()
+    return _solve(matrix, other, (diagonal.copy(), ridge), x, steps)
+
+
+def _solve(
+    matrix: tuple[npt.NDArray[np.integer], ...],
+    other: Array,
+    normal: tuple[Array, Array],
+    start: Array | None,
+    steps: int,
+) -> Array:
+    """The same where `base` is given by its diagonal; `start` is overwritten."""
+    n, d = len(matrix[0]) - 1, other.shape[1]
+    x = np.zeros((n, d), np.float32) if start is None else start
+    most = steps or 4 * d
 
     def block(first: int, last: int) -> None:
-        _steps((first, last), matrix, other, (diagonal.copy(), ridge), (x, most))
+        _steps((first, last), matrix, other, normal, (x, most))
 
-    over_blocks(len(x), BLOCK, block)
+    over_blocks(n, BLOCK, block)
     return x
 
 

@@ -75,10 +75,7 @@ class IALS(HistorySpec):
         random = np.random.default_rng(rng)
         by_item = by_user.T.tocsr()
         scale = self.init / np.sqrt(self.factors)
-        x, y = (
-            (random.standard_normal((n, self.factors)) * scale).astype(np.float32)
-            for n in by_user.shape
-        )
+        x, y = (_normals(random, (n, self.factors), scale) for n in by_user.shape)
         for _ in range(self.epochs):
             x = self.solve(by_user, y, x)
             y = self.solve(by_item, x, y)
@@ -105,10 +102,7 @@ class IALS(HistorySpec):
             float32 (d, d): ``other.T @ other`` where it is known.
         """
         base = np.float32(self.unobserved) * (gram(other) if other_gram is None else other_gram)
-        weights = sparse.csr_array(
-            (matrix.data * np.float32(self.alpha), matrix.indices, matrix.indptr),
-            shape=matrix.shape,
-        )
+        weights = matrix if self.alpha == 1 else matrix * np.float32(self.alpha)
         arrays, normal = parts(weights), (base, self._ridge(weights))
         if self.solver == "cg":
             steps = 0 if start is None else self.cg_steps
@@ -124,6 +118,15 @@ class IALS(HistorySpec):
     def _ridge(self, weights: sparse.csr_array) -> Array:
         taken = np.asarray(weights.sum(axis=1), np.float64) + self.unobserved * weights.shape[1]
         return np.asarray(self.l2 * taken**self.frequency, np.float32)
+
+
+def _normals(random: np.random.Generator, shape: tuple[int, int], scale: float) -> Array:
+    """Return float32 normals, drawn a block of rows at a time: float64 would need twice more."""
+    out = np.empty(shape, np.float32)
+    for start in range(0, len(out), BLOCK):
+        part = out[start : start + BLOCK]
+        part[:] = random.standard_normal(part.shape) * scale
+    return out
 
 
 def gram(factors: Array) -> Array:

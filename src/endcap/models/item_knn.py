@@ -9,7 +9,7 @@ from scipy import sparse
 from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import nearest
-from endcap.models.weighting import HistorySpec, bm25, power, rows_of, scale_rows, tf_idf
+from endcap.models.weighting import HistorySpec, bm25, power, row_squares, scale_rows, tf_idf
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -63,7 +63,7 @@ class ItemKNN(HistorySpec):
         return tf_idf(columns) if self.weighting == "tf-idf" else columns
 
     def _nearest(self, columns: sparse.csr_array, progress: Progress) -> sparse.csr_array:
-        lengths = np.sqrt(np.bincount(rows_of(columns), columns.data**2.0, columns.shape[0]))
+        lengths = np.sqrt(row_squares(columns))
         exponent = 2 * self.source_norm if self.similarity == "cosine" else 0.0
         left = power(lengths, exponent)
         right = power(lengths, 2 - exponent if self.similarity == "cosine" else 0.0)

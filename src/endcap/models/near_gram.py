@@ -11,7 +11,14 @@ from scipy import sparse
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import nearest
 from endcap.models.parallel import over_blocks
-from endcap.models.weighting import HistorySpec, parts, power, rows_of, scale_columns, scale_rows
+from endcap.models.weighting import (
+    HistorySpec,
+    parts,
+    power,
+    row_squares,
+    scale_columns,
+    scale_rows,
+)
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -71,8 +78,7 @@ def near_gram(
         CSR float32 (items, items), symmetric, sorted, no diagonal; and float64 (items,). Entry
         ij of the Gram matrix is ``cosine_ij lengths_i lengths_j``.
     """
-    squares = np.bincount(rows_of(columns), columns.data**2.0, columns.shape[0])
-    lengths = power(squares, 0.5)
+    lengths = power(row_squares(columns), 0.5)
     cosine = nearest(columns, (lengths, lengths, 0.0), pairs, progress)
     both = cosine.maximum(cosine.T).tocsr()
     both.sort_indices()

@@ -189,9 +189,33 @@ def bm25(documents: sparse.csr_array, k1: float, b: float) -> sparse.csr_array:
     """
     length = documents.sum(axis=1)
     mean = float(length.mean()) if len(length) else 1.0
-    norm = k1 * (1 - b + b * length / max(mean, 1e-12))
-    data = documents.data * (k1 + 1) / (norm[rows_of(documents)] + documents.data)
-    damped = sparse.csr_array(
-        (data.astype(np.float32), documents.indices, documents.indptr), shape=documents.shape
-    )
-    return scale_columns(damped, idf(documents))
+    norm = np.asarray(k1 * (1 - b + b * length / max(mean, 1e-12)), np.float32)
+    data = _bm25(parts(documents), (norm, np.float32(k1 + 1)), idf(documents).astype(np.float32))
+    return sparse.csr_array((data, documents.indices, documents.indptr), shape=documents.shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _bm25(documents, damping, rarity):  # type: ignore[no-untyped-def]
+    """A loop rather than arrays: no temporary is as long as the matrix."""
+    (indptr, words, data), (norm, most) = documents, damping
+    out = np.empty(len(data), np.float32)
+    for row in range(len(norm)):
+        for a in range(indptr[row], indptr[row + 1]):
+            out[a] = data[a] * most / (norm[row] + data[a]) * rarity[words[a]]
+    return out
+
+
+def row_squares(matrix: sparse.csr_array) -> npt.NDArray[np.float64]:
+    """Return float64 (n,): the squared norm of each row."""
+    indptr, _, data = parts(matrix)
+    found: npt.NDArray[np.float64] = _row_squares(indptr, data)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _row_squares(indptr, data):  # type: ignore[no-untyped-def]
+    out = np.zeros(len(indptr) - 1)
+    for row in range(len(out)):
+        for a in range(indptr[row], indptr[row + 1]):
+            out[row] += data[a] * data[a]
+    return out

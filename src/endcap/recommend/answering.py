@@ -85,8 +85,8 @@ class Answering:
             ids = screen.ids(self.state.on_shelf(self.request.rank, self.now))
             shelf.put(GIVEN, (Pick(i, 0.0, GIVEN, level=GIVEN) for i in ids))
         elif self.placement.fill:
-            ids = screen.ids(self.state.available_ids(self.now))
-            shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE, level=CATALOGUE) for i in ids))
+            newest = screen.each(self.state.available_ids(self.now))
+            shelf.put(CATALOGUE, (Pick(i, 0.0, CATALOGUE, level=CATALOGUE) for i in newest))
 
     def _known(self, level: Level, screen: Screen) -> list[Pick]:
         assert level.past is not None

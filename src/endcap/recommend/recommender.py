@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
@@ -73,6 +74,16 @@ class Recommender:
         """
         other = type(self)(self._loaded, trouble=self.trouble)
         other.placements = {**self.recipe.placements, **placements}
+        return other
+
+    def alone(self, trouble: str) -> Self:
+        """Return a recommender whose places do the same without any model: the catalogue answers.
+
+        It costs microseconds to make and a few looks at the catalogue to ask: this is what is left
+        when there is no time.
+        """
+        other = copy(self)
+        other.artefact, other.trouble, other._loaded = "", trouble, None
         return other
 
     @classmethod

@@ -1,8 +1,8 @@
 """What the expressions of a placement and of a request say of each item, for one answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from endcap.recommend.slate import Request
 from endcap.recommend.state import History, State
 
 Rows = npt.NDArray[np.int32]
+AT_ONCE: Final = 256
+"""Items of the catalogue that are looked at together, where only the first few are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,11 @@ class Screen:
             return item_ids
         kept = self.mask[self.columns.rows(item_ids)]
         return [item_id for item_id, keep in zip(item_ids, kept, strict=True) if keep]
+
+    def each(self, item_ids: Sequence[str]) -> Iterator[str]:
+        """Yield those that may be shown, in their order; no more are looked at than are taken."""
+        for start in range(0, len(item_ids), AT_ONCE):
+            yield from self.ids(item_ids[start : start + AT_ONCE])
 
 
 def _stretched(values: Any, n: int, unknown: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request
 from endcap.serve.answered import Kept, answer
 from endcap.serve.http.problems import ApiError
@@ -42,5 +41,5 @@ def _answer(runtime: Runtime, request: Request) -> Kept:
 def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Kept:
     """Answer from memory alone: what may be shown, newest first, for nobody in particular."""
     nobody = request.model_copy(update={"user_id": None, "visitor_id": None})
-    late = Recommender(trouble=f"not answered within {milliseconds} ms")
-    return answer(late, nobody, runtime.live)
+    late = f"not answered within {milliseconds} ms"
+    return answer(runtime.recommender.current.alone(late), nobody, runtime.live)

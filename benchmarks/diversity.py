@@ -6,6 +6,7 @@ chosen on validation, for each loss of NDCG that is allowed; the test is asked o
 by a bonus for what was shown least so far, users being answered one after the other.
 
     python -m benchmarks diversity                                        (Amazon Beauty)
+    python -m benchmarks diversity --likeness attributes --models ease,slit
     python -m benchmarks diversity --data ../shared/data/online-retail --picture out.svg
 """
 
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from matplotlib.figure import Figure
 from scipy import sparse
 from scipy.optimize import nnls
@@ -33,8 +35,10 @@ from endcap.evaluate.metrics import hits, ndcg
 from endcap.evaluate.plots import PALETTE, STYLE
 from endcap.evaluate.pool import blend_lists
 from endcap.evaluate.tuning import Trial
+from endcap.features.labels import one_hot
 from endcap.models.candidates import Candidates
 from endcap.prepare.split import Fixed, Split, Temporal, last_labels
+from endcap.recommend.filters.columns import paths
 from endcap.recommend.slates.compose import compose
 from endcap.recommend.slates.problem import Problem
 
@@ -48,6 +52,9 @@ LOSSES = (0.012, 0.036)
 COVERAGE_LOSS = 0.02
 CAUTION = 0.9
 """Share of an allowed loss that is used up on validation: the test is another draw."""
+LIKENESS = {"words": "TF-IDF vectors", "attributes": "brand and categories, a label each"}
+COMMON = 0.5
+"""A label that this share of the items bears tells nothing."""
 VALID_USERS, MODELS, BUDGET = 2_000, "ease,transitions", "120s"
 
 
@@ -87,6 +94,12 @@ def main(argv: list[str]) -> dict[str, Any]:
     """Run on ``--data``, by default Amazon Beauty."""
     parser = study.parser(__doc__)
     parser.add_argument("--users", type=int, default=3_000, help="at most so many test users")
+    parser.add_argument(
+        "--likeness",
+        choices=("words", "attributes"),
+        default="words",
+        help="items are alike by TF-IDF of words, or by the cosine of their brand and categories",
+    )
     parser.add_argument("--picture", type=Path, help="draw the curve here (SVG)")
     parser.set_defaults(models=MODELS, budget=BUDGET)
     args = parser.parse_args(argv)
@@ -112,7 +125,7 @@ def main(argv: list[str]) -> dict[str, Any]:
             f"ranked lists; its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
             f"knobs chosen on {len(valid.exam):,} validation users at {CAUTION:.0%} of each loss, "
             "losses smoothed along each knob; "
-            "ILD: mean 1 - cosine of TF-IDF vectors over pairs"
+            f"ILD: mean 1 - cosine over pairs, of {LIKENESS[args.likeness]}"
         ),
         figures={f"{name}: {key}": v for name, row in figures.items() for key, v in row.items()},
         models={"plain": base.plain(), **{f"knob {d:g}": row.plain() for d, row in curve}},
@@ -191,13 +204,15 @@ def _grounds(
     models = {name: found.choices[name].model for name in weights}
     report.say(f"blend: validation {found.blend.score:.4f}: {weights}")
     exam = Exam.of(split, max_users=study.QUICK_USERS if args.quick else args.users, seed=args.seed)
-    valid = _ground(blend_lists(models, weights, trial.exam.queries, DEPTH), trial.exam)
+    by = args.likeness
+    valid = _ground(blend_lists(models, weights, trial.exam.queries, DEPTH), trial.exam, by)
     final = {name: fit(model.spec, exam)[0] for name, model in models.items()}
-    return valid, _ground(blend_lists(final, weights, exam.queries, DEPTH), exam), weights
+    return valid, _ground(blend_lists(final, weights, exam.queries, DEPTH), exam, by), weights
 
 
-def _ground(lists: Candidates, exam: Exam) -> Ground:
-    vectors = exam.vectors
+def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:
+    by_labels = likeness == "attributes"
+    vectors = attributes(exam.split.train.item_table) if by_labels else exam.vectors
     assert vectors is not None, "nothing is known of any item: variety cannot be measured"
     alike = []
     for query in range(len(lists)):
@@ -205,6 +220,23 @@ def _ground(lists: Candidates, exam: Exam) -> Ground:
         alike.append((own @ own.T).toarray().astype(np.float32))
         np.fill_diagonal(alike[-1], 1.0)
     return Ground(lists, alike, exam, vectors)
+
+
+def attributes(table: pa.Table) -> sparse.csr_array:
+    """Return CSR float32 (items, labels), rows of length 1: the brand, each part of categories.
+
+    What most items bear, such as the root of all categories, tells nothing and is left out.
+    """
+    parts = [
+        [f"brand {brand}"] * bool(brand) + [part for path in row or () for part in paths(path)]
+        for brand, row in zip(
+            table["brand"].to_pylist(), table["categories"].to_pylist(), strict=True
+        )
+    ]
+    labels = one_hot(parts)
+    labels = labels[:, np.flatnonzero(np.asarray(labels.sum(axis=0)) < COMMON * len(parts))]
+    length = np.sqrt(np.maximum(np.asarray(labels.sum(axis=1)).ravel(), 1))
+    return sparse.csr_array(sparse.diags_array(1 / length) @ labels, dtype=np.float32)
 
 
 def _split(source: Folder) -> Split:

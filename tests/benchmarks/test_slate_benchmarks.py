@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import __main__ as front
+from benchmarks import diversity
 
 
 @pytest.mark.parametrize("name", ["filters", "slates"])
@@ -59,3 +60,19 @@ def test_an_objective_wins_what_it_weighs(
     assert 0 <= said["figures"]["ece@10"] < 0.2
     low, high = said["intervals"]["revenue: revenue@10"]
     assert low <= said["figures"]["revenue: revenue@10"] <= high
+
+
+def test_attributes_are_alike_by_the_labels_they_share() -> None:
+    table = pa.table(
+        {
+            "brand": ["Acme", "Acme", None, "Zeta", "Zeta"],
+            "categories": [["All > Nails"], ["All > Nails"], ["All > Hair"], ["All > Hair"], None],
+        }
+    )
+    vectors = diversity.attributes(table)
+    alike = (vectors @ vectors.T).toarray()
+    assert alike[0, 1] == pytest.approx(1)
+    assert alike[0, 2] == 0  # the root of all categories tells nothing
+    assert alike[2, 3] == pytest.approx(1 / np.sqrt(2))
+    assert alike[3, 4] == pytest.approx(1 / np.sqrt(2))
+    assert alike[4, 4] == pytest.approx(1)

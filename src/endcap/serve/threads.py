@@ -8,15 +8,20 @@ from threadpoolctl import threadpool_limits
 
 ARENAS: Final = 2
 _M_ARENA_MAX: Final = -8
+SWITCH_S: Final = 0.0005
+"""A kernel that let the interpreter go may wait this long to have it back, and a slate calls
+dozens: at Python's own 5 ms, slates side by side spend most of their time waiting for each other."""
 
 
 def one_for_each_request() -> None:
     """Let no product of matrices start threads of its own, from now on in this process.
 
     Several requests that each call for all cores only wait for each other. Nor does each thread
-    keep a heap of its own (`ARENAS`): what one lets go of, another can take.
+    keep a heap of its own (`ARENAS`): what one lets go of, another can take. The interpreter goes
+    round in short turns (`SWITCH_S`).
     """
     threadpool_limits(1, "blas")
+    sys.setswitchinterval(SWITCH_S)
     if sys.platform == "linux":
         try:
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)

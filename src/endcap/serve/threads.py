@@ -10,7 +10,7 @@ ARENAS: Final = 2
 _M_ARENA_MAX: Final = -8
 SWITCH_S: Final = 0.0005
 """A kernel that let the interpreter go may wait this long to have it back, and a slate calls
-dozens: at Python's own 5 ms, slates side by side spend most of their time waiting for each other."""
+dozens: at Python's own 5 ms, slates side by side wait for each other most of the time."""
 
 
 def one_for_each_request() -> None:

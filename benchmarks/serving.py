@@ -63,6 +63,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     seconds, pairs = flags.seconds or (2.0 if flags.quick else 10.0), 500 if flags.quick else 10_000
     work: Figures = {"items": items, "seconds": seconds, "pairs": pairs, "rate": RATE}
     work["probes"] = 3 if flags.quick else 100
+    work["count"] = 200 if flags.quick else 3_000
     with Meter() as meter, tempfile.TemporaryDirectory() as place:
         folder = flags.folder or Path(place) / "shop"
         make_shop(folder, items, flags.seed, flags.recipe)
@@ -70,6 +71,9 @@ def main(argv: list[str]) -> dict[str, Any]:
         if "hello" in parts:
             figures["hello"] = _hello(work)
             print(json.dumps({"hello": figures["hello"]}), flush=True)
+        if "inside" in parts:
+            figures["inside"] = _inside({**work, "folder": str(folder)})
+            print(json.dumps({"inside": figures["inside"]}), flush=True)
         for workers in map(int, report.names(flags.workers)):
             name = f"{workers} worker{'s' * (workers > 1)}"
             figures[name] = _measure(folder, workers, work, parts)
@@ -145,12 +149,20 @@ def _start(work: Figures) -> Figures:
 
 PARTS: dict[str, Callable[[Figures], Figures]] = {
     "hello": _start,
+    "inside": _start,
     "start": _start,
     "slates": _slates,
     "pairs": _pairs,
     "probe": _probe,
 }
-"""What is measured of a server; ``hello`` measures the same stack with nothing behind it."""
+"""What is measured of a server.
+
+``hello`` measures the same stack with nothing behind it, ``inside`` processor time without sockets.
+"""
+
+
+def _inside(work: Figures) -> Figures:
+    return _said("benchmarks.serving_inside", work)
 
 
 def _hello(work: Figures) -> Figures:
@@ -197,7 +209,12 @@ def _serving(server: psutil.Process) -> list[psutil.Process]:
 
 
 def _load(work: Figures) -> Figures:
-    command = [sys.executable, "-m", "benchmarks.serving_load", json.dumps(work)]
+    return _said("benchmarks.serving_load", work)
+
+
+def _said(module: str, work: Figures) -> Figures:
+    """Return what a process of its own found."""
+    command = [sys.executable, "-m", module, json.dumps(work)]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: Figures = json.loads(said.stdout.splitlines()[-1])
     return found

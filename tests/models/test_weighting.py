@@ -32,6 +32,24 @@ def test_old_events_fade_and_an_item_is_as_old_as_its_newest_event() -> None:
     np.testing.assert_allclose(parts, [0.5, np.exp(-0.5), 0.5, 1.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("confidence", ["binary", "weight", "log"])
+@pytest.mark.parametrize("decay", [0.0, 2.0])
+@pytest.mark.parametrize("kinds", [(), ("purchase",)])
+def test_weights_without_a_group_are_those_of_the_history_without_it(
+    confidence: str, decay: float, kinds: tuple[str, ...]
+) -> None:
+    spec = ItemKNN(confidence=confidence, decay_events=decay, kinds=kinds)
+    told = ["view", "purchase", "purchase", "view", "purchase", "purchase"]
+    query = Queries.of_histories(
+        [[5, 7, 5, -1, 9, 7]], weights=[[1.0, 2.0, 3.0, 1.0, -1.0, 0.5]], kinds=[told]
+    )
+    groups = np.array([0, 1, 0, -1, 2, 1])
+    found = spec.event_weights_without(query, groups, 3)
+    left = spec.event_weights(query.leaving_out(groups, 3))
+    assert found[groups != np.arange(3)[:, None]].tolist() == left.tolist()
+    assert not found[groups == np.arange(3)[:, None]].any()
+
+
 def test_unknown_items_and_dislike_count_nothing() -> None:
     queries = Queries.of_histories([[-1, 3, 4]], weights=[[1.0, -2.0, 1.0]])
     assert ItemKNN().event_weights(queries).tolist() == [0, 0, 1]

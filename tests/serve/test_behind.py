@@ -1,0 +1,27 @@
+"""Work that waits a moment for company."""
+
+import time
+from collections.abc import Sequence
+
+from endcap.serve.behind import Behind
+
+LONG = 30.0
+
+
+def test_what_comes_together_is_written_together_and_a_flush_waits_for_nobody() -> None:
+    written: list[list[int]] = []
+
+    def write(batch: Sequence[int]) -> None:
+        written.append(list(batch))
+
+    behind = Behind("test", write, room=100, linger_seconds=LONG)
+    began = time.monotonic()
+    for n in range(10):
+        behind.put(n)
+        time.sleep(0.001)  # without lingering, the first would be written by itself
+    behind.flush()
+    assert written == [list(range(10))]
+    behind.put(10)
+    behind.close()
+    assert written[1:] == [[10]]
+    assert time.monotonic() - began < LONG / 2

@@ -240,3 +240,21 @@ def test_the_write_ahead_log_is_moved_into_the_database(
         assert log < 60 * 4096
         assert (tmp_path / "events.db").stat().st_size > 4096
         assert store.log.count() == 200
+
+
+def test_a_folder_that_cannot_be_synced_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would pass over it, and a power cut might take the whole write-ahead log."""
+    with store_in(tmp_path):
+        pass
+
+    def fails(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.os, "fsync", fails)
+        with pytest.raises(StoreError, match="Input/output"):
+            SQLiteStore(StoreSettings(folder=tmp_path))
+    with store_in(tmp_path) as store:
+        assert store.log.append(numbered(0, 3)).stored == 3

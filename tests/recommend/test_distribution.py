@@ -14,7 +14,7 @@ from endcap.recommend import distribution
 from endcap.recommend.artefacts import KEEP, current, ids, load_artefact, rollback
 from endcap.recommend.distribution import PARCEL, announced, share
 from endcap.recommend.training import train
-from endcap.schema.errors import ArtefactError
+from endcap.schema.errors import ArtefactError, BusyError
 from endcap.schema.settings import StoreSettings
 
 
@@ -100,3 +100,28 @@ def test_what_is_not_in_the_store_is_said(store: Store, folders: tuple[Path, Pat
     with pytest.raises(ArtefactError):
         share(store, folders[1])
     assert not ids(folders[1])
+
+
+def test_who_is_told_to_stop_leaves_the_rest_for_another_time(
+    store: Store, folders: tuple[Path, Path]
+) -> None:
+    one, two = folders
+    first = trained(one, 0)
+    with pytest.raises(BusyError):
+        share(store, one, ended=lambda: True)
+    assert announced(store) is None
+    share(store, one)
+    with pytest.raises(BusyError):
+        share(store, two, ended=lambda: True)
+    assert not ids(two)
+    share(store, two)
+    assert current(two) == first
+
+
+def test_two_processes_of_a_folder_do_not_both_send(
+    store: Store, folders: tuple[Path, Path]
+) -> None:
+    trained(folders[0], 0)
+    with distribution._turn(folders[0]):
+        assert not share(store, folders[0])
+    assert share(store, folders[0])

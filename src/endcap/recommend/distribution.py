@@ -9,7 +9,7 @@ announcement was followed last.
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ import structlog
 from endcap.events.store import Parcels, Store, Written
 from endcap.models.store import publishing
 from endcap.recommend.artefacts import ID, current, ids, promote, prune
-from endcap.schema.errors import ArtefactError, ConflictError
+from endcap.schema.errors import ArtefactError, BusyError, ConflictError
 
 ANNOUNCED: Final = "artefact/current"
 PARCEL: Final = "artefact/"
@@ -27,39 +27,47 @@ FOLLOWED: Final = "followed"
 SENT: Final = 2
 """Artefacts that stay in the store: the last one, and the one before for who is on his way."""
 PART_BYTES: Final = 4 << 20
+Ended = Callable[[], bool]
 log = structlog.get_logger(__name__)
 
 
-def share(store: Store, folder: Path) -> bool:
+def share(store: Store, folder: Path, *, ended: Ended = lambda: False) -> bool:
     """Bring a folder and what was announced together; return whether something changed.
 
-    Processes of one folder take turns. Who announces last is followed, by everybody.
+    Who announces last is followed, by everybody. While another process of the folder is at it,
+    this one leaves it alone.
 
     Parameters
     ----------
     folder
         The data folder, with ``models`` in it.
+    ended
+        Asked between two parts of a file: whether to leave the rest for another time.
 
     Raises
     ------
+    BusyError
+        When it was ended.
     ArtefactError
         When what was announced did not arrive whole; what served before goes on serving.
     StoreError
         When the store is away.
     """
-    with _turn(folder):
+    with _turn(folder) as mine:
+        if not mine:
+            return False
         told = announced(store)
         version, followed = _followed(folder)
         serving = current(folder)
         if told is not None and told.body and told.version != version:
             if told.body != serving:
-                _fetch(store.parcels, folder, told.body)
+                _fetch(store.parcels, folder, told.body, ended)
                 _promote(folder, told.body)
             _follow(folder, told.version, told.body)
             return told.body != serving
         if serving is None or serving == followed:
             return False
-        _announce(store, folder, serving, told)
+        _announce(store, folder, serving, told, ended)
         return True
 
 
@@ -78,13 +86,15 @@ def announced(store: Store) -> Written | None:
     return store.documents.latest(ANNOUNCED).get(ANNOUNCED)
 
 
-def _announce(store: Store, folder: Path, artefact_id: str, told: Written | None) -> None:
+def _announce(
+    store: Store, folder: Path, artefact_id: str, told: Written | None, ended: Ended
+) -> None:
     """Send first, then tell: who hears of it can have it."""
     place = folder / "models" / artefact_id
     for path in sorted(place.rglob("*")):
         if path.is_file():
             name = f"{PARCEL}{artefact_id}/{path.relative_to(place).as_posix()}"
-            store.parcels.put(name, _parts(path))
+            store.parcels.put(name, _going_on(_parts(path), ended))
     try:
         written = store.documents.write(ANNOUNCED, artefact_id, told.version if told else 0)
     except ConflictError:  # somebody else was quicker, and is followed next time
@@ -104,7 +114,7 @@ def _tidy(parcels: Parcels, artefact_id: str) -> None:
             parcels.delete(name)
 
 
-def _fetch(parcels: Parcels, folder: Path, artefact_id: str) -> None:
+def _fetch(parcels: Parcels, folder: Path, artefact_id: str, ended: Ended) -> None:
     """Have an artefact in the folder, on disk; whether it is whole is for `promote` to say."""
     if artefact_id in ids(folder):
         return
@@ -121,7 +131,7 @@ def _fetch(parcels: Parcels, folder: Path, artefact_id: str) -> None:
                 raise ArtefactError(f"Artefact {artefact_id} has a file {name!r}.")
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
-                for part in parcels.get(name):
+                for part in _going_on(parcels.get(name), ended):
                     file.write(part)
     log.info("artefact fetched", artefact=artefact_id)
 
@@ -132,6 +142,13 @@ def _parts(path: Path) -> Iterator[bytes]:
         yield file.read(PART_BYTES)
         while part := file.read(PART_BYTES):
             yield part
+
+
+def _going_on(parts: Iterator[bytes], ended: Ended) -> Iterator[bytes]:
+    for part in parts:
+        if ended():
+            raise BusyError("The process ends; the artefact travels another time.")
+        yield part
 
 
 def _followed(folder: Path) -> tuple[int, str]:
@@ -150,9 +167,14 @@ def _follow(folder: Path, version: int, artefact_id: str) -> None:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
+def _turn(folder: Path) -> Iterator[bool]:
+    """Yield whether it is this process's turn."""
     place = folder / "models"
     place.mkdir(parents=True, exist_ok=True)
     with (place / ".sharing").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

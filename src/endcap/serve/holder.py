@@ -35,7 +35,8 @@ class RecommenderHolder:
     on_swap
         Called after another artefact has taken over.
     share
-        Brings the folder and those of other machines together, before each look.
+        Brings the folder and those of other machines together, before each look; given what tells
+        whether to stop half-way.
     every_seconds
         How often to look whether ``current`` has changed.
     """
@@ -47,7 +48,7 @@ class RecommenderHolder:
         *,
         try_out: Callable[[Recommender], object],
         on_swap: Callable[[], object],
-        share: Callable[[], object] = lambda: None,
+        share: Callable[[Callable[[], bool]], object] = lambda ended: None,
         every_seconds: float = 1.0,
     ) -> None:
         self._folder = folder
@@ -128,7 +129,7 @@ class RecommenderHolder:
 
     def _share_now(self) -> None:
         try:
-            self._share()
+            self._share(self._end.is_set)
             self._trouble = ""
         except EndcapError as error:
             if error.message != self._trouble:

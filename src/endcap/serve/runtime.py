@@ -97,7 +97,7 @@ class Runtime:
             Places(store.documents, settings.store.folder),
             try_out=self._try_out,
             on_swap=self.live.promoted,
-            share=partial(share, store, settings.store.folder) if settings.store.url else _alone,
+            share=partial(_share, settings, store),
         )
         self.live.on_promoted = self.recommender.reload
         self.impressions = ImpressionWriter(
@@ -186,8 +186,10 @@ class Runtime:
             self.telemetry.close()
 
 
-def _alone() -> None:
-    """Share artefacts with nobody: whoever shares the store shares its folder."""
+def _share(settings: Settings, store: Store, ended: Callable[[], bool]) -> None:
+    """Share artefacts with other machines; an SQLite store is shared together with its folder."""
+    if settings.store.url:
+        share(store, settings.store.folder, ended=ended)
 
 
 async def _within(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -82,12 +82,13 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
-            _fsync_folder(made.parent)
+            fsync_folder(made.parent)
     except OSError as error:
         raise StoreError(f"The folder {folder} cannot be used: {error.strerror}.") from error
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Put the names of a folder's files on disk; raises `OSError` when that fails."""
     if os.name == "nt":  # pragma: no cover - Windows cannot open a folder
         return
     handle = os.open(folder, os.O_RDONLY)

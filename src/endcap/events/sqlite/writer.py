@@ -108,10 +108,22 @@ class SQLiteWriter(Writer):
             try:
                 if self._suspect.exists():
                     self._examine(connection)
+                self._keep_name(connection)
             except BaseException:
                 connection.close()
                 raise
             return connection
+
+    def _keep_name(self, connection: sqlite3.Connection) -> None:
+        """Put the name of the write-ahead log on disk: without it a power cut takes all of it.
+
+        SQLite does so with the first commit, and passes over a failure.
+        """
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the log
+            engine.fsync_folder(self.folder)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"The disk of {self.folder} fails: {error}.") from error
 
     def _examine(self, connection: sqlite3.Connection) -> None:
         """Read everything, because the last process saw the disk fail."""

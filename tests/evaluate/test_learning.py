@@ -150,7 +150,7 @@ def test_the_kind_to_foresee_is_a_setting(data: Dataset, tmp_path: Path) -> None
         kinds=kinds.tolist(),
     )
     settings = Settings.model_validate({"prepare": {"target": "wish"}})
-    found = learn(several, tmp_path, settings=settings, budget_s=20)
+    found = learn(several, tmp_path, settings=settings, budget_s=120)
     assert found.chosen is not None
     assert "behaviours" in found.chosen.choices
     assert found.chosen.trial.exam.split.protocol.endswith("target wish")

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -127,17 +127,16 @@ class Customers:
         return self._threads
 
 
-class Load:
-    """Customers at work against one server."""
+class Crowd:
+    """Threads at work until they are told to leave, each by its number."""
 
-    def __init__(self, customers: Customers, url: str) -> None:
+    def __init__(self, work: Callable[[int, threading.Event], None], threads: int) -> None:
         self._leave = threading.Event()
         self._threads = [
-            threading.Thread(target=customers.visit, args=(n, url, self._leave))
-            for n in range(customers.threads)
+            threading.Thread(target=work, args=(n, self._leave)) for n in range(threads)
         ]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -146,6 +145,15 @@ class Load:
         self._leave.set()
         for thread in self._threads:
             thread.join()
+
+
+class Load(Crowd):
+    """Customers at work against one server."""
+
+    def __init__(self, customers: Customers, url: str) -> None:
+        super().__init__(
+            lambda number, leave: customers.visit(number, url, leave), customers.threads
+        )
 
 
 def _events(ids: list[str]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from http_shop import ENDCAP, ODD, ROUNDS, Customers, ShopProcess, stored
+from http_shop import ENDCAP, ODD, ROUNDS, Crowd, Customers, ShopProcess, stored
 
 from endcap.testing.servers import until
 
@@ -47,29 +47,18 @@ def shop(tmp_path: Path) -> Iterator[ShopProcess]:
         yield running
 
 
-class Askers:
+class Askers(Crowd):
     """Threads that ask for slates until they are told to stop, and count the answers."""
 
     def __init__(self, url: str, threads: int) -> None:
         self.answers: Counter[tuple[int, bool]] = Counter()
         self.artefacts: set[str] = set()
         self._lock = threading.Lock()
-        self._leave = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(url, n)) for n in range(threads)]
+        super().__init__(lambda number, leave: self._ask(url, number, leave), threads)
 
-    def __enter__(self) -> "Askers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, url: str, number: int) -> None:
+    def _ask(self, url: str, number: int, leave: threading.Event) -> None:
         with httpx.Client(base_url=url, timeout=60) as client:
-            while not self._leave.is_set():
+            while not leave.is_set():
                 answer = client.get(f"/v1/recommendations?user_id=u{number}&k=5")
                 full = answer.status_code == 200 and len(answer.json()["items"]) == 5
                 come_back = answer.status_code == 503 and "retry-after" in answer.headers

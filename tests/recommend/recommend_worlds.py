@@ -14,6 +14,9 @@ from endcap.recommend.artefacts import Artefact
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.recipe import Recipe
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slates.rules import Rules
 from endcap.recommend.state import History
 from endcap.recommend.training import fit
 from endcap.schema.tables import ITEMS
@@ -130,3 +133,11 @@ def recipe(**weights: float) -> Recipe:
 def artefact(data: Dataset | None = None, made_by: Recipe | None = None, id: str = "a") -> Artefact:
     chosen = made_by or recipe()
     return Artefact.of(chosen, fit(data or checkerboard(), chosen).models, id=id)
+
+
+def ruled(model: Any, state: MemoryState, rules: dict[str, Any], **request: Any) -> Slate:
+    """Ask for ann's home page, of 4 items unless `request` says otherwise, under `rules`."""
+    plain = Recommender(model)
+    home = plain.placements["home"].model_copy(update={"rules": Rules.parse(rules)})
+    asked = Request(**{"user_id": "ann", "k": 4, **request})
+    return plain.placed({"home": home}).recommend([asked], state)[0]

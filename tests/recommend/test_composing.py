@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recommend_worlds import MemoryState, artefact, catalogue_of
+from recommend_worlds import ruled as ask
 
 from endcap.recommend.composing import worth
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.shelf import Pick
 from endcap.recommend.slate import Request, Slate
-from endcap.recommend.slates.rules import Rules
 
 ITEMS = [f"i{i:02}" for i in range(13)]
 
@@ -35,13 +35,6 @@ def shop() -> MemoryState:
     state.add("ann", "i00")
     state.add("ann", "i02")
     return state
-
-
-def ask(model: Any, state: MemoryState, rules: dict[str, Any], **request: Any) -> Slate:
-    plain = Recommender(model)
-    home = plain.placements["home"].model_copy(update={"rules": Rules.parse(rules)})
-    asked = Request(**{"user_id": "ann", "k": 4, **request})
-    return plain.placed({"home": home}).recommend([asked], state)[0]
 
 
 def ids(slate: Slate) -> list[str]:

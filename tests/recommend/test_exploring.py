@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recommend_worlds import NOW, MemoryState, artefact, catalogue_of
+from recommend_worlds import NOW, MemoryState, artefact, catalogue_of, ruled
 
 from endcap.recommend.exploring import draw
-from endcap.recommend.recommender import Recommender
-from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slate import Slate
 from endcap.recommend.slates.problem import Bound, Problem
 from endcap.recommend.slates.rules import Explore, Rules
 from endcap.schema.errors import ConfigError
@@ -31,10 +30,7 @@ def shop() -> MemoryState:
 
 
 def ask(model: Any, state: MemoryState, rules: dict[str, Any], second: int = 0) -> Slate:
-    plain = Recommender(model)
-    home = plain.placements["home"].model_copy(update={"rules": Rules.parse(rules)})
-    asked = Request(user_id="ann", k=4, now=NOW + timedelta(seconds=second))
-    return plain.placed({"home": home}).recommend([asked], state)[0]
+    return ruled(model, state, rules, now=NOW + timedelta(seconds=second))
 
 
 def test_nothing_is_tried_out_by_default(model: Any, shop: MemoryState) -> None:

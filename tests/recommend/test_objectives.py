@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from recommend_worlds import MemoryState, artefact, catalogue_of
+from recommend_worlds import ruled as ask
 
 from endcap.models.chances import Chances, Curve
 from endcap.recommend.recommender import Recommender
-from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slate import Slate
 from endcap.recommend.slates.objective import Objective
 from endcap.recommend.slates.preview import outcome, preview
 from endcap.recommend.slates.rules import Rules
@@ -34,13 +35,6 @@ def shop(**columns: Any) -> MemoryState:
 @pytest.fixture(scope="module")
 def model() -> Any:
     return replace(artefact(), chances=BOUGHT)
-
-
-def ask(model: Any, state: MemoryState, rules: dict[str, Any], **request: Any) -> Slate:
-    plain = Recommender(model)
-    home = plain.placements["home"].model_copy(update={"rules": Rules.parse(rules)})
-    asked = Request(**{"user_id": "ann", "k": 4, **request})
-    return plain.placed({"home": home}).recommend([asked], state)[0]
 
 
 def ids(slate: Slate) -> list[str]:

@@ -11,7 +11,7 @@ from scipy import sparse
 from endcap.models.base import Answers, Model, Rng, Spec
 from endcap.models.queries import Queries
 from endcap.models.topk import top_of_rows
-from endcap.models.weighting import idf, rows_of, scale_columns, scale_rows
+from endcap.models.weighting import idf, row_squares, rows_of, scale_columns, scale_rows
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -208,7 +208,7 @@ def _rebought(
 
 
 def _lengths(matrix: sparse.csr_array) -> npt.NDArray[np.float64]:
-    return np.asarray(np.sqrt(np.bincount(rows_of(matrix), matrix.data**2.0, matrix.shape[0])))
+    return np.asarray(np.sqrt(row_squares(matrix)))
 
 
 def _inverse(sums: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

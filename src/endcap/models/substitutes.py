@@ -8,7 +8,7 @@ from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import nearest
 from endcap.models.together import Together
-from endcap.models.weighting import power, rows_of
+from endcap.models.weighting import power, row_squares, rows_of
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -47,7 +47,7 @@ class Substitutes(Together):
         columns = baskets.T.tocsr()
         counts = np.diff(columns.indptr)
         total = float((baskets.data**2).sum())
-        worth = np.bincount(rows_of(columns), columns.data**2.0, len(counts))
+        worth = row_squares(columns)
         with_ = nearest(columns, (power(worth, 0.5), power(worth, 0.5), 0.0), self.context)
         pairs = with_.data * np.sqrt(worth[rows_of(with_)] * worth[with_.indices])
         lift = pairs * total / np.maximum(worth[rows_of(with_)] * worth[with_.indices], 1e-12)
@@ -64,7 +64,7 @@ class Substitutes(Together):
 
 
 def _unit(matrix: sparse.csr_array, share: float) -> sparse.csr_array:
-    lengths = np.sqrt(np.bincount(rows_of(matrix), matrix.data**2.0, matrix.shape[0]))
+    lengths = np.sqrt(row_squares(matrix))
     scale = np.sqrt(share) / np.where(lengths > 0, lengths, 1.0)
     data = (matrix.data * scale[rows_of(matrix)]).astype(np.float32)
     return sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -11,7 +11,7 @@ from scipy import sparse
 from endcap.models.base import Answers, Model, Rng
 from endcap.models.queries import Queries
 from endcap.models.topk import top_of_rows
-from endcap.models.weighting import HistorySpec, idf, power, rows_of, scale_columns
+from endcap.models.weighting import HistorySpec, idf, power, row_squares, rows_of, scale_columns
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -118,5 +118,5 @@ class UserKNNModel(Model):
 
 
 def _lengths(matrix: sparse.csr_array) -> npt.NDArray[np.float32]:
-    squares = np.bincount(rows_of(matrix), matrix.data**2.0, matrix.shape[0])
+    squares = row_squares(matrix)
     return np.asarray(np.sqrt(squares), np.float32)

@@ -25,6 +25,8 @@ KEPT_SHOWN: Final = 16
 MOST_WAITING: Final = 64
 IDS: Final = ("item_id", "group_id")
 """Fields that hardly any filter asks about, and of which nearly every item has another."""
+STEP: Final = f" {PATH_SEPARATOR} "
+"""Between two parts of a category path."""
 _DERIVED: Final = ("margin", "discount")
 
 
@@ -344,8 +346,13 @@ def paths(text: str) -> list[str]:
     >>> paths("Home>Lights")
     ['Home', 'Home > Lights']
     """
-    parts = [part.strip() for part in text.split(PATH_SEPARATOR)]
-    return [f" {PATH_SEPARATOR} ".join(parts[: n + 1]) for n in range(len(parts))]
+    parts = whole(text).split(STEP)
+    return [STEP.join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def whole(text: str) -> str:
+    """Return a category path with single spaces around the separators."""
+    return STEP.join(part.strip() for part in text.split(PATH_SEPARATOR))
 
 
 def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from endcap.recommend.filters.columns import Columns, NumberColumn, TextColumn, paths
+from endcap.recommend.filters.columns import STEP, Columns, NumberColumn, TextColumn, whole
 from endcap.recommend.filters.errors import FilterError, TooExpensiveError
 from endcap.recommend.filters.kinds import Kind, kind_of, split
 from endcap.recommend.filters.nodes import (
@@ -232,11 +232,14 @@ def _meets(left: Value, right: Value) -> Bools | bool:
 
 def _contains(categories: Value, wanted: Value) -> Bools | bool:
     assert isinstance(wanted, frozenset)
-    names = {paths(path)[-1] for path in wanted}
+    names = {whole(path) for path in wanted}
     if isinstance(categories, TextColumn):
         return categories.where(code for name in names for code in categories.below.get(name, ()))
     assert isinstance(categories, frozenset)
-    return any(not names.isdisjoint(paths(path)) for path in categories)
+    lengths = {len(name) for name in names}  # few, as a text is short: a path has many parts
+    given = (whole(path) + STEP for path in categories)
+    begun = {name + STEP for name in names}
+    return any(path[: n + len(STEP)] in begun for path in given for n in lengths)
 
 
 def _truth(value: Value) -> Bools:

@@ -6,10 +6,10 @@ from typing import Final, Literal, NamedTuple
 from endcap.recommend.filters.columns import Columns, TextColumn
 from endcap.recommend.filters.errors import FilterError
 from endcap.recommend.filters.kinds import FUNCTIONS, SCOPES, Kind, split
-from endcap.recommend.filters.lexer import WORDS, Token, tokens
+from endcap.recommend.filters.lexer import MAX_BYTES, WORDS, Token, tokens
 
 VALUES: Final = 20
-_BEGUN: Final = re.compile(r"([^\W\d][\w.]*)?\Z")
+_LETTER: Final = re.compile(r"[^\W\d]")
 _COMPARE: Final = ("==", "!=", "in", "[", ",", "not")
 _AFTER: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.NUMBER: ("<", "<=", ">", ">=", "==", "!=", "in"),
@@ -37,7 +37,7 @@ class Suggestion(NamedTuple):
 
 
 def suggest(before: str, columns: Columns) -> tuple[int, list[Suggestion]]:
-    """Return what may follow the text before the cursor.
+    """Return what may follow the text before the cursor; nothing after more than `MAX_BYTES`.
 
     Returns
     -------
@@ -49,6 +49,8 @@ def suggest(before: str, columns: Columns) -> tuple[int, list[Suggestion]]:
     >>> suggest("pri", Columns())
     (0, [Suggestion(text='price', kind='field', about='a number')])
     """
+    if len(before) > MAX_BYTES:
+        return len(before), []
     start = _start(before)
     prefix = before[start:].lower()
     try:
@@ -67,9 +69,11 @@ def _start(before: str) -> int:
     except FilterError as error:
         if before[error.at] in "\"'":
             return error.at
-    begun = _BEGUN.search(before)
-    assert begun is not None  # the empty end always matches
-    return begun.start()
+    begun = len(before)
+    while begun and (before[begun - 1] in "._" or before[begun - 1].isalnum()):
+        begun -= 1
+    letter = _LETTER.search(before, begun)  # a name does not begin with a digit or a dot
+    return letter.start() if letter else len(before)
 
 
 def _values(past: list[Token], columns: Columns) -> list[Suggestion]:

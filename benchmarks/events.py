@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from benchmarks import report
 from benchmarks.data import find
+from benchmarks.events_http import through_server
 from endcap.evaluate.meter import Meter
 from endcap.events.opening import open_store
 from endcap.events.store import Store
@@ -52,6 +53,9 @@ def main(argv: list[str]) -> dict[str, Any]:
         default="sqlite",
         help="sqlite, a folder to make it in, or postgres: a server is started for the run",
     )
+    args.add_argument(
+        "--http", default="1", help="also posted to servers with so many workers: 1,2; empty: none"
+    )
     flags = args.parse_args(argv)
     folder = find(flags.data, "online-retail")
     limit = 100_000 if flags.quick else 1_000_000
@@ -63,6 +67,8 @@ def main(argv: list[str]) -> dict[str, Any]:
             for name, (size, clients) in WAYS.items()
         }
         models["bulk, 50000 at a time"] = in_bulk(events, new_place, cpu)
+        for workers in map(int, report.names(flags.http)):
+            models |= through_server(new_place, workers, seconds)
     report.show(f"Durable events, {folder.name} ({events.num_rows:,} interactions)", models)
     sort = "PostgreSQL, synchronous_commit=on" if flags.store == "postgres" else SQLITE
     bulk, hundred = models["bulk, 50000 at a time"], models["batches of 100, 16 clients"]

@@ -13,26 +13,22 @@ left: a server that falls behind cannot hide it. Each request has a context of i
 
 import itertools
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks import report
+from benchmarks.processes import said, served, serving
 from benchmarks.serving_load import FILTER, SHOPPERS, K
 from benchmarks.serving_replicas import PATIENT, replicas
 from benchmarks.serving_shop import make_shop
@@ -104,13 +100,13 @@ def _parts(given: str) -> list[str]:
 def _measure(folder: Path, workers: int, work: Figures, parts: list[str]) -> Figures:
     command = ["serve", "--folder", str(folder), "--port", "0", "--workers", str(workers)]
     began = time.perf_counter()
-    with _served([sys.executable, "-m", "endcap", *command]) as (server, url):
+    with served([sys.executable, "-m", "endcap", *command], PATIENT) as (server, url):
         _until_ready(url, workers)
         found: Figures = {"ready_s": round(time.perf_counter() - began, 2)}
         for part in parts:
             found |= PARTS[part]({**work, "urls": [url]})
-        found["rss_mb"] = [round(p.memory_info().rss / 1e6) for p in _serving(server)]
-        found["own_mb"] = [round(p.memory_full_info().uss / 1e6) for p in _serving(server)]
+        found["rss_mb"] = [round(p.memory_info().rss / 1e6) for p in serving(server)]
+        found["own_mb"] = [round(p.memory_full_info().uss / 1e6) for p in serving(server)]
     return found
 
 
@@ -162,12 +158,12 @@ PARTS: dict[str, Callable[[Figures], Figures]] = {
 
 
 def _inside(work: Figures) -> Figures:
-    return _said("benchmarks.serving_inside", work)
+    return said("benchmarks.serving_inside", work)
 
 
 def _hello(work: Figures) -> Figures:
     command = [sys.executable, "-c", "from benchmarks.serving import hello; hello()"]
-    with _served(command) as (_, url):
+    with served(command, PATIENT) as (_, url):
         return _slates({**work, "urls": [url]})
 
 
@@ -184,18 +180,6 @@ def hello() -> None:
         uvicorn.Server(config).run(sockets=[bound])
 
 
-@contextmanager
-def _served(command: list[str]) -> Iterator[tuple[psutil.Process, str]]:
-    env = {**os.environ, **PATIENT}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
-        try:
-            assert server.stdout is not None
-            yield psutil.Process(server.pid), server.stdout.readline().strip()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(60)
-
-
 def _until_ready(url: str, workers: int) -> None:
     """Return once each of the sockets has answered (a new connection picks one of them)."""
     for _ in range(8 * workers):
@@ -203,18 +187,5 @@ def _until_ready(url: str, workers: int) -> None:
             time.sleep(0.05)
 
 
-def _serving(server: psutil.Process) -> list[psutil.Process]:
-    workers = [p for p in server.children() if "resource_tracker" not in " ".join(p.cmdline())]
-    return workers or [server]
-
-
 def _load(work: Figures) -> Figures:
-    return _said("benchmarks.serving_load", work)
-
-
-def _said(module: str, work: Figures) -> Figures:
-    """Return what a process of its own found."""
-    command = [sys.executable, "-m", module, json.dumps(work)]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: Figures = json.loads(said.stdout.splitlines()[-1])
-    return found
+    return said("benchmarks.serving_load", work)

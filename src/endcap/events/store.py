@@ -42,6 +42,12 @@ class Receipt:
         return self.received == self.stored + self.duplicate + self.rejected + self.quarantined
 
 
+def receipt_of(new: Sequence[bool]) -> Receipt:
+    """Return the receipt of rows, given of each whether it was new."""
+    stored = sum(new)
+    return Receipt(received=len(new), stored=stored, duplicate=len(new) - stored)
+
+
 class Erased(NamedTuple):
     """How many rows about some people were removed."""
 
@@ -182,6 +188,17 @@ class EventLog(Protocol):
             At once, when the queue is full. Nothing of the batch is stored.
         StoreFullError, StoreReadOnlyError
             Through the future; nothing of the batch is stored.
+        """
+
+    def submit_each(self, events: pa.Table) -> "Future[list[bool]]":
+        """Queue rows as `submit` does; the future tells of each row whether it was new.
+
+        Of rows with the same `event_id` the first one is.
+
+        Raises
+        ------
+        BusyError, StoreFullError, StoreReadOnlyError
+            As `submit`; nothing of the rows is stored.
         """
 
     def append(self, events: pa.Table) -> Receipt:

@@ -3,19 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import pyarrow as pa
 
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.errors import StoreError
 from endcap.schema.stages import stage
 from endcap.serve.intake import EVENT_ROWS, Context, Intake, take_one
-from endcap.serve.runtime import Runtime
+
+if TYPE_CHECKING:
+    from endcap.serve.runtime import Runtime
+
+T = TypeVar("T")
 
 
 async def collect(
-    runtime: Runtime,
+    runtime: "Runtime",
     intake: Intake,
     *,
     key: str = "",
@@ -42,14 +48,28 @@ async def collect(
         metrics.count(Receipt(received=intake.received, rejected=intake.received))
         raise
     metrics.count(intake.receipt(stored))
-    if intake.rows.num_rows <= runtime.live.inline_rows:
-        runtime.live.events_stored(intake.rows, stored)
-    else:
-        await runtime.run(runtime.live.events_stored, intake.rows, stored)
+    await follow(runtime, intake.rows, stored)
     return stored
 
 
-async def collect_one(runtime: Runtime, event: Mapping[str, Any], *, source: str) -> Receipt:
+async def follow(runtime: "Runtime", rows: pa.Table, stored: Receipt) -> None:
+    """Have the live state follow rows that have just become durable."""
+    if rows.num_rows <= runtime.live.inline_rows:
+        runtime.live.events_stored(rows, stored)
+    else:
+        await runtime.run(runtime.live.events_stored, rows, stored)
+
+
+async def durable(runtime: "Runtime", rows: int, stored: "Future[T]") -> T:
+    """Return what the store says of rows, once they are on its disk."""
+    began = time.perf_counter()
+    with runtime.metrics.waiting(rows), stage("write"):
+        told = await asyncio.wrap_future(stored)
+    runtime.metrics.commit.observe(time.perf_counter() - began)
+    return told
+
+
+async def collect_one(runtime: "Runtime", event: Mapping[str, Any], *, source: str) -> Receipt:
     """Take in one event as ``POST /v1/events`` does, and return its whole receipt."""
     context = Context(runtime.live.now, source, runtime.settings.events)
     intake = take_one(EVENT_ROWS, msgspec.json.encode(event), context)
@@ -57,7 +77,7 @@ async def collect_one(runtime: Runtime, event: Mapping[str, Any], *, source: str
 
 
 async def _commit(
-    runtime: Runtime,
+    runtime: "Runtime",
     intake: Intake,
     key: str,
     remember: Callable[[Receipt], Remembered] | None,
@@ -65,9 +85,5 @@ async def _commit(
     rows = intake.rows.num_rows
     if not rows and not key:
         return Receipt()
-    began = time.perf_counter()
     future = runtime.store.log.submit(intake.rows, key=key, remember=remember)
-    with runtime.metrics.waiting(rows), stage("write"):
-        stored = await asyncio.wrap_future(future)
-    runtime.metrics.commit.observe(time.perf_counter() - began)
-    return stored
+    return await durable(runtime, rows, future)

@@ -105,12 +105,25 @@ def take_one(sort: Sort, content: bytes, context: Context) -> Intake:
     ValueError, RecursionError
         When the body is no JSON at all; `msgspec.ValidationError` when it is no object.
     """
-    tray = _Tray(sort)
+    return take_read(sort, [(read_one(content), content)], context)
+
+
+def read_one(content: bytes) -> Mapping[str, Any]:
+    """Return the row that a body is; raises as `take_one`."""
     row = _loose(content)
     if not isinstance(row, Mapping):
         raise msgspec.ValidationError(f"{_name(row)} is no JSON object.")
-    tray.take(0, row, content)
-    return tray.judged(1, None, context)
+    return row
+
+
+def take_read(
+    sort: Sort, rows: Sequence[tuple[Mapping[str, Any], bytes]], context: Context
+) -> Intake:
+    """Take rows that were read before, each with what it was read from."""
+    tray = _Tray(sort)
+    for index, (row, content) in enumerate(rows):
+        tray.take(index, row, content)
+    return tray.judged(len(rows), None, context)
 
 
 def take_batch(sort: Sort, content: bytes, context: Context) -> Intake:
@@ -213,10 +226,12 @@ class _Tray:
         lines = [place + 1 for place in self.places]
         good, bad, why = self.sort.judge(rows, lines, self.payloads, context)
         errors = [replace(error, index=self.places[error.index]) for error in why]
-        unread = quarantine_table(self.broken, source=context.source, received=context.now)
+        if self.broken:
+            unread = quarantine_table(self.broken, source=context.source, received=context.now)
+            bad = pa.concat_tables([bad, unread])
         return Intake(
             good,
-            pa.concat_tables([bad, unread]),
+            bad,
             sorted([*errors, *self.errors], key=lambda error: error.index),
             received,
             self.rejected,

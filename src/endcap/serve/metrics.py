@@ -82,7 +82,8 @@ class Metrics:
     def count(self, receipt: Receipt) -> None:
         """Add one receipt to the five event counters."""
         for name in OUTCOMES:
-            self.events[name].inc(getattr(receipt, name))
+            if rows := getattr(receipt, name):
+                self.events[name].inc(rows)
 
     @contextmanager
     def waiting(self, events: int) -> Iterator[None]:

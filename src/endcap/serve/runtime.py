@@ -33,6 +33,7 @@ from endcap.serve.rates import Rates
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
+from endcap.serve.together import Together
 from endcap.serve.tracing import open_telemetry
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,8 @@ class Runtime:
         Takes people out of everything.
     running
         Idempotency keys of the writes being worked on, with the hash of each request.
+    together
+        Takes single events, by whether they come from browsers.
     slates
         How many are being made.
     draining
@@ -81,6 +84,7 @@ class Runtime:
         self.keys = KeyRing(settings.store.folder)
         self.rates = Rates(settings.limits, settings.serve.workers)
         self.running: dict[str, str] = {}
+        self.together = {claims: Together(self, claims=claims) for claims in (False, True)}
         self.kinds = {
             **{name: kind.weight for name, kind in KINDS.items()},
             **settings.events.kinds,

@@ -13,7 +13,7 @@ import structlog
 
 from endcap import plugins
 from endcap.events.opening import open_store
-from endcap.events.store import Erased, Receipt, Remembered, Store
+from endcap.events.store import Erased, Receipt, Remembered, Store, receipt_of
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import Settings
 from endcap.serve.sharing import BusError, Change, LiveBus, apply, told_events
@@ -123,13 +123,20 @@ class _TellingLog:
         future.add_done_callback(lambda done: self._heard(events, done))
         return future
 
+    def submit_each(self, events: pa.Table) -> "Future[list[bool]]":
+        """See `EventLog.submit_each`."""
+        future: Future[list[bool]] = self._log.submit_each(events)
+        future.add_done_callback(lambda done: self._heard(events, done))
+        return future
+
     def append(self, events: pa.Table) -> Receipt:
         """See `EventLog.append`."""
         return self.submit(events).result()
 
-    def _heard(self, events: pa.Table, done: "Future[Receipt]") -> None:
+    def _heard(self, events: pa.Table, done: "Future[Any]") -> None:
         if not done.cancelled() and done.exception() is None:
-            self._tell(events, done.result())
+            told = done.result()
+            self._tell(events, told if isinstance(told, Receipt) else receipt_of(told))
 
 
 class _TellingCatalogue:

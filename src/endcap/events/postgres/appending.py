@@ -15,7 +15,6 @@ from pyarrow import csv
 
 from endcap.events.postgres.engine import ESCAPE, Session, escaped
 from endcap.events.sql import rows
-from endcap.events.store import Receipt
 from endcap.schema.actors import VISITOR_PREFIX
 from endcap.schema.tables import EVENTS
 
@@ -45,28 +44,32 @@ _APPEND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """A job of the committer: rows of schema `EVENTS`, and what becomes of their receipt."""
+    """A job of the committer: rows of schema `EVENTS`, and what is made of which were new."""
 
     events: pa.Table
-    settle: Callable[[Any, int], Receipt]
+    settle: Callable[[Any, list[bool]], Any]
 
-    def __call__(self, session: Session) -> Receipt:
+    def __call__(self, session: Session) -> Any:
         """Store these rows alone."""
         return append(session, [self])[0]
 
 
-def append(session: Session, jobs: Sequence[Append]) -> list[Receipt]:
+def append(session: Session, jobs: Sequence[Append]) -> list[Any]:
     """Store the rows of all jobs; an event that several bring is stored for the first of them."""
     events = pa.concat_tables([job.events for job in jobs])
     fresh = _stored(session, events) if events.num_rows else set()
-    receipts = []
-    for job in jobs:
-        count = job.events.num_rows
-        before = len(fresh)
-        if fresh and count:
-            fresh.difference_update(job.events["event_id"].to_pylist())
-        receipts.append(job.settle(session, before - len(fresh)))
-    return receipts
+    return [job.settle(session, _taken(fresh, job.events)) for job in jobs]
+
+
+def _taken(fresh: set[str], events: pa.Table) -> list[bool]:
+    """Tell of each event whether it is fresh, and take it out: it is new only once."""
+    if not fresh:
+        return [False] * events.num_rows
+    new = []
+    for event_id in events["event_id"].to_pylist():
+        new.append(event_id in fresh)
+        fresh.discard(event_id)
+    return new
 
 
 def _stored(session: Session, events: pa.Table) -> set[str]:

@@ -22,6 +22,12 @@ class PostgresEventLog(SQLEventLog):
 
     def storing(self, events: pa.Table, settle: Callable[[Any, int], Receipt]) -> Append:
         """See `SQLEventLog.storing`."""
+        return Append(events, lambda session, new: settle(session, sum(new)))
+
+    def storing_each(
+        self, events: pa.Table, settle: Callable[[Any, list[bool]], list[bool]]
+    ) -> Append:
+        """See `SQLEventLog.storing_each`."""
         return Append(events, settle)
 
     def scan(

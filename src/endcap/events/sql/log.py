@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from math import nan
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from endcap.events.sql import counters, rows
 from endcap.events.sql.answers import Answers
 from endcap.events.sql.backend import Database, Session
 from endcap.events.sql.committer import Work
-from endcap.events.store import Deed, Receipt, Remembered
+from endcap.events.store import Deed, Receipt, Remembered, receipt_of
 from endcap.schema.errors import DataError, StoreError
 from endcap.schema.tables import EVENTS
 
@@ -59,6 +59,16 @@ class SQLEventLog(ABC):
 
         return self._submit(self.storing(rows.conform(events, EVENTS), settle), count)
 
+    def submit_each(self, events: pa.Table) -> Future[list[bool]]:
+        """See `EventLog.submit_each`."""
+        count = events.num_rows
+
+        def settle(session: Session, new: list[bool]) -> list[bool]:
+            self._database.committer.count(receipt_of(new))
+            return new
+
+        return self._submit(self.storing_each(rows.conform(events, EVENTS), settle), count)
+
     def append(self, events: pa.Table) -> Receipt:
         """See `EventLog.append`."""
         return self.submit(events).result()
@@ -66,6 +76,12 @@ class SQLEventLog(ABC):
     @abstractmethod
     def storing(self, events: pa.Table, settle: Callable[[Session, int], Receipt]) -> Work:
         """Return work that stores events and settles how many of them were new."""
+
+    @abstractmethod
+    def storing_each(
+        self, events: pa.Table, settle: Callable[[Session, list[bool]], list[bool]]
+    ) -> Work:
+        """Return work that stores events and settles which of them were new."""
 
     @abstractmethod
     def scan(
@@ -113,16 +129,16 @@ class SQLEventLog(ABC):
             after = page[-1][-1]
             yield after, rows.decode([tuple(row[:-1]) for row in page], EVENTS)
 
-    def _submit(self, work: Work, count: int) -> Future[Receipt]:
+    def _submit(self, work: Work, count: int) -> Future[Any]:
         try:
-            future: Future[Receipt] = self._database.committer.submit(work, count)
+            future: Future[Any] = self._database.committer.submit(work, count)
         except StoreError:
             self._rejected.add(count)
             raise
         future.add_done_callback(functools.partial(self._count_failure, count))
         return future
 
-    def _count_failure(self, count: int, future: Future[Receipt]) -> None:
+    def _count_failure(self, count: int, future: Future[Any]) -> None:
         if future.cancelled() or future.exception() is not None:
             self._rejected.add(count)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap.schema.errors import DataError
+from endcap.schema.shapes import shape_of
 
 Values = list[Any]
 
@@ -30,11 +31,13 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
             table = table.cast(schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
             raise DataError(f"The rows do not fit their schema: {error}.") from error
-    for place, field in enumerate(schema):
-        if not field.nullable and (missing := table.column(place).null_count):
-            raise DataError(f"{field.name} is missing in {missing} row(s).")
-        if pa.types.is_floating(field.type) and _has_nan(table.column(place)):
-            raise DataError(f"{field.name} is NaN, which no column keeps.")
+    shape = shape_of(schema)
+    for place in shape.needed:
+        if missing := table.column(place).null_count:
+            raise DataError(f"{shape.names[place]} is missing in {missing} row(s).")
+    for place in shape.floating:
+        if _has_nan(table.column(place)):
+            raise DataError(f"{shape.names[place]} is NaN, which no column keeps.")
     return table
 
 
@@ -65,7 +68,7 @@ def names_sql(columns: Sequence[str]) -> str:
 
 
 def _bound(column: pa.ChunkedArray) -> Values:
-    array = column.combine_chunks()
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if pa.types.is_timestamp(array.type):
         return array.view(pa.int64()).to_pylist()  # type: ignore[no-any-return]
     if pa.types.is_decimal(array.type):

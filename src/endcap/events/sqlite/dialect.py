@@ -25,11 +25,16 @@ class SQLiteDialect:
         tail: str,
     ) -> int:
         """See `Dialect.insert`."""
-        marks = ", ".join("?" * len(columns))
-        sql = f"INSERT INTO {table} ({names_sql(columns)}) VALUES ({marks}) {tail}"
+        sql = insertion(table, columns, tail)
         # `total_changes` would count what triggers write as well.
         return session.executemany(sql, zip(*values, strict=True)).rowcount
 
     def among(self, key: str, ids: Sequence[str]) -> tuple[str, tuple[str]]:
         """See `Dialect.among`: SQLite limits how many parameters a statement may have."""
         return f"WHERE {key} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
+
+
+def insertion(table: str, columns: Sequence[str], tail: str) -> str:
+    """Return the statement that inserts one row."""
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({names_sql(columns)}) VALUES ({marks}) {tail}"

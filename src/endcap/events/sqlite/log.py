@@ -11,6 +11,7 @@ from endcap.events.sql import rows
 from endcap.events.sql.backend import Session
 from endcap.events.sql.committer import Work
 from endcap.events.sql.log import SQLEventLog, microseconds
+from endcap.events.sqlite.dialect import insertion
 from endcap.events.store import Receipt
 from endcap.schema.actors import actor as actor_of
 from endcap.schema.tables import EVENTS
@@ -27,12 +28,24 @@ class SQLiteEventLog(SQLEventLog):
     def storing(self, events: pa.Table, settle: Callable[[Session, int], Receipt]) -> Work:
         """See `SQLEventLog.storing`."""
         columns, values = _encode(events)
-        tail = "ON CONFLICT (event_id) DO NOTHING"
 
         def work(session: sqlite3.Connection) -> Receipt:
             insert = self._database.dialect.insert
-            new = insert(session, "events", columns, values, tail) if events.num_rows else 0
+            new = insert(session, "events", columns, values, _ONCE) if events.num_rows else 0
             return settle(session, new)
+
+        return work
+
+    def storing_each(
+        self, events: pa.Table, settle: Callable[[Session, list[bool]], list[bool]]
+    ) -> Work:
+        """See `SQLEventLog.storing_each`."""
+        columns, values = _encode(events)
+        sql = insertion("events", columns, _ONCE)
+
+        def work(session: sqlite3.Connection) -> list[bool]:
+            rows = zip(*values, strict=True)
+            return settle(session, [session.execute(sql, row).rowcount > 0 for row in rows])
 
         return work
 
@@ -78,6 +91,7 @@ class SQLiteEventLog(SQLEventLog):
                 return
 
 
+_ONCE: Final = "ON CONFLICT (event_id) DO NOTHING"
 _SELECT: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
 _TIME: Final = EVENTS.get_field_index("time")
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from endcap.events.validate.cells import Parse, json_object, json_text
 from endcap.events.validate.faults import Fault, Refused
+from endcap.schema.shapes import shape_of
 
 Row = Mapping[str, Any]
 Columns = dict[str, list[Any]]
@@ -147,12 +148,11 @@ def to_table(schema: pa.Schema, columns: Columns, keep: Sequence[bool]) -> pa.Ta
     """Return the kept rows as a table of `schema`; absent columns are null."""
     size = sum(keep)
     every = size == len(keep)
-    arrays = []
-    for field in schema:
-        values = columns.get(field.name)
-        if values is None:
-            arrays.append(pa.nulls(size, field.type))
-        else:
+    shape = shape_of(schema)
+    arrays = list(shape.blank(size))
+    for place, name in enumerate(shape.names):
+        values = columns.get(name)
+        if values is not None:
             kept = values if every else list(itertools.compress(values, keep))
-            arrays.append(pa.array(kept, field.type))
+            arrays[place] = pa.array(kept, shape.types[place])
     return pa.Table.from_arrays(arrays, schema=schema)

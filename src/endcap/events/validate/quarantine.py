@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -34,13 +34,17 @@ class Broken(NamedTuple):
     payload: Any
 
 
+NOTHING: Final = QUARANTINE.empty_table()
+"""What most batches have: Arrow takes a while to make even this."""
+
+
 def quarantine_table(broken: Iterable[Broken], *, source: str, received: datetime) -> pa.Table:
     """Return rows of schema `QUARANTINE`.
 
     The hash covers table, reason, field and payload but not the place, so that the same bad row
     is kept once however often and from wherever it comes.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for table, line, fault, payload in broken:
         text = payload_text(payload)
         key = "\x1f".join((table, fault.reason, fault.field, text))
@@ -57,7 +61,7 @@ def quarantine_table(broken: Iterable[Broken], *, source: str, received: datetim
                 "payload_hash": blake2b(key.encode(), digest_size=16).hexdigest(),
             }
         )
-    return pa.Table.from_pylist(rows, schema=QUARANTINE)
+    return pa.Table.from_pylist(rows, schema=QUARANTINE) if rows else NOTHING
 
 
 def payload_text(payload: Any) -> str:

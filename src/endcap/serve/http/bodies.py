@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -87,7 +88,7 @@ def decode_query(request: Request, kind: type[Query]) -> Query:
     ApiError
         422 naming the parameter.
     """
-    lists = {f.encode_name for f in msgspec.structs.fields(kind) if _is_list(f.type)}
+    lists = _lists(kind)
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name in lists:
@@ -142,6 +143,13 @@ def _too_large(most: int) -> ApiError:
     return ApiError(
         413, "body-too-large", f"The body has more than {most} bytes.", hint=hint, headers=headers
     )
+
+
+@cache
+def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the parameters that may be repeated."""
+    fields = msgspec.structs.fields(kind)
+    return frozenset(field.encode_name for field in fields if _is_list(field.type))
 
 
 def _is_list(kind: Any) -> bool:

@@ -1,6 +1,7 @@
 """Rate limits in answers: headers that say how much is left, and 429 where nothing is."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Scope
@@ -55,6 +56,19 @@ def limit_asker(call: Call, ask: Any) -> None:
     who = actor(getattr(ask, "user_id", None), getattr(ask, "visitor_id", None))
     if who and is_public(call):
         heed(call.request.scope, call.runtime.rates.actor(who))
+
+
+def limit_doer(call: Call) -> Callable[[str | None, str | None], None]:
+    """Return what counts an event of a shopper (user, visitor); it raises `ApiError` 429."""
+
+    def admit(user: str | None, visitor: str | None) -> None:
+        heed(call.request.scope, call.runtime.rates.actor(actor(user, visitor) or ""))
+
+    return admit if is_public(call) else _anybody
+
+
+def _anybody(user: str | None, visitor: str | None) -> None:
+    """Let in whoever it is: a shop's own server speaks for many."""
 
 
 def limit_doers(call: Call, intake: Intake) -> None:

@@ -1,6 +1,8 @@
 """What all routes share that take rows: validate, keep what is bad, answer with a receipt."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 import msgspec
 
@@ -11,7 +13,15 @@ from endcap.serve.http.bodies import invalid, no_json
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.problems import ApiError, Fault
 from endcap.serve.http.shapes import ReceiptOut
-from endcap.serve.intake import Context, Intake, Sort, TooManyRowsError, take_batch, take_one
+from endcap.serve.intake import (
+    Context,
+    Intake,
+    Sort,
+    TooManyRowsError,
+    read_one,
+    take_batch,
+    take_one,
+)
 
 SMALL_BYTES: Final = 8192
 """Up to this size a body is validated at once; a larger one would hold up other requests."""
@@ -26,17 +36,40 @@ async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
         400 when it is no JSON, 422 when it has another shape, 413 when there are too many rows
         or a single one is too large.
     """
-    if one and len(call.body) > sort.max_bytes:
-        detail = f"The body has {len(call.body)} bytes; one row may have {sort.max_bytes}."
-        raise ApiError(413, "row-too-large", detail)
+    if one:
+        _check_size(call, sort)
     runtime = call.runtime
-    source = f"{call.request.method} {call.request.url.path}"
-    context = Context(runtime.live.now, source, runtime.settings.events)
+    context = Context(runtime.live.now, source_of(call), runtime.settings.events)
     take = take_one if one else take_batch
-    try:
+    with _told(sort):
         if len(call.body) <= SMALL_BYTES:
             return take(sort, call.body, context)
         return await runtime.run(take, sort, call.body, context)
+
+
+def read_row(call: Call, sort: Sort) -> Mapping[str, Any]:
+    """Return the single row that the body is, not validated yet; raises as `receive`."""
+    _check_size(call, sort)
+    with _told(sort):
+        return read_one(call.body)
+
+
+def source_of(call: Call) -> str:
+    """Return where rows came from, for the quarantine."""
+    return f"{call.request.method} {call.request.url.path}"
+
+
+def _check_size(call: Call, sort: Sort) -> None:
+    if len(call.body) > sort.max_bytes:
+        detail = f"The body has {len(call.body)} bytes; one row may have {sort.max_bytes}."
+        raise ApiError(413, "row-too-large", detail)
+
+
+@contextmanager
+def _told(sort: Sort) -> Iterator[None]:
+    """Say as an `ApiError` what is wrong with a body."""
+    try:
+        yield
     except msgspec.ValidationError as error:
         raise invalid(error, sort.envelope) from error
     except TooManyRowsError as error:
@@ -53,14 +86,18 @@ async def keep_bad(call: Call, intake: Intake) -> None:
 
 def receipt_answer(status: int, intake: Intake, stored: Receipt) -> Answer:
     """Return the answer to a batch whose good rows got the receipt `stored`."""
-    whole = intake.receipt(stored)
+    return whole_answer(status, intake.receipt(stored), intake.errors)
+
+
+def whole_answer(status: int, whole: Receipt, errors: Sequence[RowError]) -> Answer:
+    """Return the answer to rows of which `whole` became."""
     body = ReceiptOut(
         whole.received,
         whole.stored,
         whole.duplicate,
         whole.rejected,
         whole.quarantined,
-        [_fault(error) for error in intake.errors],
+        [_fault(error) for error in errors],
     )
     return Answer(status, body)
 

@@ -427,6 +427,17 @@ class StoreContract(
             assert store.recall("k") == answer
             assert store.recall("other") is None
 
+    def test_each_row_is_told_whether_it_was_new(self, opener: Opener) -> None:
+        """Also where one comes twice at once, and beside what others store in the same moment."""
+        with closing(opener()) as store:
+            store.log.append(rows.numbered(2, 4))
+            beside = [store.log.submit(rows.numbered(n, n + 1)) for n in range(90, 99)]
+            four = rows.events(*(rows.event(n) for n in (1, 2, 5, 5)))
+            assert store.log.submit_each(four).result() == [True, False, True, False]
+            assert store.log.submit_each(EVENTS.empty_table()).result() == []
+            assert [future.result().stored for future in beside] == [1] * 9
+            assert store.log.count() == 13
+
     def test_the_first_answer_under_a_key_stays(self, opener: Opener) -> None:
         """Two requests with one key race: whoever was stored first is replayed to both."""
         with closing(opener()) as store:

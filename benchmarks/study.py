@@ -47,6 +47,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out = report.parser(doc)
     out.add_argument("--models", default="", help="only these: a,b")
     out.add_argument("--budget", help="time to choose in: 10m (default: all it takes)")
+    out.add_argument("--peer-budget", help="time each peer may choose in (default: all it takes)")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
     out.add_argument("--rank", action="store_true", help="learn a second stage for the blend")
     out.add_argument("--keep-seen", action="store_true", help="lists may repeat (groceries)")

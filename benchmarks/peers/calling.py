@@ -4,6 +4,7 @@ import argparse
 import json
 import subprocess
 import tempfile
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from endcap.evaluate.exam import Exam
 from endcap.evaluate.judging import Cost, Result, judge
 from endcap.models.candidates import Candidates
 from endcap.schema.errors import PluginError
+from endcap.schema.spans import seconds
 
 RUNNER = Path(__file__).with_name("running.py")
 MODELS = {
@@ -24,6 +26,8 @@ MODELS = {
 }
 """The models of each library that take part."""
 OWN_PLACE = ("lenskit", "rectools")
+PATIENCE = 2.5
+"""A peer that has not answered after so many times what it may choose in is left out."""
 
 
 def ask_peers(
@@ -31,11 +35,13 @@ def ask_peers(
 ) -> tuple[list[Result], dict[str, str]]:
     """Return the marks of the libraries named in ``--peers``, and why others are missing.
 
-    Each model chooses its settings on the validation split by itself, as ours do.
+    Each model chooses its settings on the validation split by itself, as ours do, within
+    ``--peer-budget``: each has as long for itself.
     """
     results: list[Result] = []
     absent: dict[str, str] = {}
     names = _named(args.peers)
+    limit = float("inf") if args.peer_budget is None else seconds(args.peer_budget)
     if not names:
         return results, absent
     with tempfile.TemporaryDirectory() as temporary:
@@ -45,7 +51,7 @@ def ask_peers(
         for name in names:
             for model in MODELS[name]:
                 try:
-                    results.append(_ask(name, model, folder, exam, ks, quick=args.quick))
+                    results.append(_ask(name, model, folder, exam, ks, limit, quick=args.quick))
                 except PluginError as error:
                     absent[model] = str(error)
     return results, absent
@@ -56,7 +62,14 @@ def _named(peers: str) -> list[str]:
 
 
 def _ask(
-    name: str, model: str, folder: Path, exam: Exam, ks: tuple[int, ...], *, quick: bool
+    name: str,
+    model: str,
+    folder: Path,
+    exam: Exam,
+    ks: tuple[int, ...],
+    limit: float,
+    *,
+    quick: bool,
 ) -> Result:
     where = name if name in OWN_PLACE else "main"
     python = place(where) / "bin" / "python"
@@ -65,10 +78,14 @@ def _ask(
             f"{name} is not installed.",
             hint=f"Run `python -m benchmarks.peers.installing {where}`.",
         )
-    command = [str(python), str(RUNNER), model, str(folder), str(ks[0]), str(max(ks))]
-    done = subprocess.run(
-        command + ["--quick"] * quick, capture_output=True, text=True, check=False
-    )
+    command = [str(python), str(RUNNER), model, str(folder), str(ks[0]), str(max(ks)), str(limit)]
+    end = PATIENCE * limit if isfinite(limit) else None
+    try:
+        done = subprocess.run(
+            command + ["--quick"] * quick, capture_output=True, text=True, check=False, timeout=end
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PluginError(f"{model} had no answer after {end:.0f} s.") from error
     if done.returncode:
         raise PluginError((done.stderr.strip().splitlines() or ["It failed."])[-1])
     result = _read(folder, model, exam, ks)

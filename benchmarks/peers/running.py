@@ -1,9 +1,10 @@
 """Fit one model of another library and answer; runs in that library's own environment.
 
-    python running.py MODEL FOLDER K_CHOOSE K_ANSWER [--quick]
+    python running.py MODEL FOLDER K_CHOOSE K_ANSWER SECONDS [--quick]
 
 Reads ``test.npz`` and ``valid.npz`` of FOLDER, chooses settings on valid axis by axis as Endcap's
-own models do, fits once on test's training part, and writes ``MODEL.npz`` and ``MODEL.json``.
+own models do, fits once on test's training part, and writes ``MODEL.npz`` and ``MODEL.json``. A
+trial that would not end within SECONDS of choosing, as long as the one before it, is not begun.
 """
 
 import json
@@ -154,13 +155,19 @@ def answer(scores, split, k):
     for start in range(0, past.shape[0], BLOCK):
         rows = np.arange(start, min(start + BLOCK, past.shape[0]))
         found = np.array(scores(rows), np.float64)
+        found[np.isnan(found)] = -np.inf
         found[~split["warm"][rows]] = -np.inf
         if split["exclude_seen"]:
             found[past[rows].nonzero()] = -np.inf
-        best = np.argsort(-found, axis=1, kind="stable")[:, :k]
-        ranked = np.take_along_axis(found, best, axis=1)
-        lists += [row[value > -np.inf] for row, value in zip(best, ranked, strict=True)]
+        lists += [top(row, k) for row in found]
     return lists
+
+
+def top(values, k):
+    """Return the places of the k largest values above minus infinity, ties by place."""
+    least = np.partition(values, -k)[-k] if k < len(values) else -np.inf
+    able = np.flatnonzero((values >= least) & (values > -np.inf))
+    return able[np.argsort(-values[able], kind="stable")[:k]]
 
 
 def ndcg(lists, split, k):
@@ -176,31 +183,35 @@ def ndcg(lists, split, k):
     return total / max(count, 1)
 
 
-def choose(build, axes, split, k):
-    """Search each axis in turn from the best so far."""
-    best = {key: values[0] for key, values in axes.items()}
+def choose(build, axes, split, k, limit):
+    """Search each axis in turn from the best so far, for about `limit` seconds."""
+    best, end = {key: values[0] for key, values in axes.items()}, time.perf_counter() + limit
 
     def mark(settings):
         scores = build(split["train"], split["past"], settings, int(split["seed"]))
         return ndcg(answer(scores, split, k), split, k)
 
+    start = time.perf_counter()
     score = mark(best)
     for key, values in axes.items():
         for value in values[1:]:
-            candidate = {**best, key: value}
+            now = time.perf_counter()
+            if 2 * now - start > end:
+                return best
+            candidate, start = {**best, key: value}, now
             found = mark(candidate)
             if found > score:
                 best, score = candidate, found
     return best
 
 
-def main(model, folder, k_choose, k_answer, quick):
+def main(model, folder, k_choose, k_answer, limit, quick):
     """Choose, fit, answer, write."""
     build, axes = MODELS[model]
     if quick:
         settings = {key: values[0] for key, values in axes.items()}
     else:
-        settings = choose(build, axes, load(folder / "valid.npz"), k_choose)
+        settings = choose(build, axes, load(folder / "valid.npz"), k_choose, limit)
     split = load(folder / "test.npz")
     marks = [(time.perf_counter(), os.times())]
     scores = build(split["train"], split["past"], settings, int(split["seed"]))
@@ -224,4 +235,5 @@ def main(model, folder, k_choose, k_answer, quick):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), "--quick" in sys.argv)
+    numbers = int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+    main(sys.argv[1], Path(sys.argv[2]), *numbers, "--quick" in sys.argv)

@@ -58,7 +58,10 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 
 def rivals(args: argparse.Namespace, source: Folder, target: str) -> dict[str, Entrant]:
-    """Return the line-up, and before it the same models hearing the target kind alone."""
+    """Return the line-up, and before it the same models hearing the target kind alone.
+
+    Where the choice alone is judged they are left out: training does not know them.
+    """
     profile = Profile.of(source.data, ordered=source.ordered, clocked=source.clocked)
     found = line_up(profile, keep_seen=args.keep_seen, target=target)
     asked = QUICK if args.quick else tuple(found)
@@ -72,7 +75,7 @@ def rivals(args: argparse.Namespace, source: Folder, target: str) -> dict[str, E
         for name, entrant in merged.items()
         if name != "behaviours" and isinstance(specs.make(entrant.plugin), HistorySpec)
     }
-    return {**alone, **merged}
+    return merged if args.only_chosen else {**alone, **merged}
 
 
 def single(name: str, target: str) -> str:
@@ -83,6 +86,8 @@ def single(name: str, target: str) -> str:
 def against_single(found: dict[str, Any], target: str, k: int) -> dict[str, Any]:
     """Return, and print, how far the chosen system is above the best model of one kind."""
     alone = [name for name in found["validation"] if name.endswith(single("", target))]
+    if not alone:
+        return {}
     best = max(alone, key=lambda name: found["validation"][name])
     ours, theirs = (figures[f"ndcg@{k}"] for figures in (found["figures"], found["models"][best]))
     ratio = ours / theirs if theirs else None

@@ -18,6 +18,7 @@ from endcap.evaluate.comparing import answer, compare, fit, total_cost
 from endcap.evaluate.comparison import Comparison
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.judging import Cost, Result, judge
+from endcap.evaluate.learning import LISTS_PER_S, MOST_LISTS
 from endcap.evaluate.lineup import Entrant, Profile, line_up
 from endcap.evaluate.meter import Meter
 from endcap.evaluate.pool import blend_lists
@@ -50,6 +51,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out.add_argument("--peer-budget", help="time each peer may choose in (default: all it takes)")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
     out.add_argument("--rank", action="store_true", help="learn a second stage for the blend")
+    out.add_argument("--only-chosen", action="store_true", help="judge the choice alone, no single")
     out.add_argument("--keep-seen", action="store_true", help="lists may repeat (groceries)")
     out.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     out.add_argument("--html", type=Path, help="write the page of the comparison here")
@@ -82,8 +84,13 @@ def study(
         trial = Trial.of(valid, k=ks[0], max_users=most, heat_users=min(most, HEAT_USERS), **seen)
         entered = entrants(args, source) if rivals is None else rivals
         chosen = choose(entered, trial, budget_s=_budget(args), progress=_say)
-        ranked = _ranked(chosen, Exam.of(valid, **seen), ks[0]) if args.rank else None
+        ranked = None
+        if args.rank:
+            learning = Exam.of(valid, max_users=_lists(args), **seen)
+            ranked = _ranked(chosen, learning, ks[0])
         plan = _plan(chosen, ranked)
+        if args.only_chosen:
+            plan = plan.without_others()
         results = _ours(plan, exam, ks, measures)
         peers, absent = ask_peers(args, exam, trial.exam, ks)
         comparison = compare(exam, [*results, *peers], ks, plan.skipped | absent)
@@ -130,6 +137,13 @@ class _Plan(NamedTuple):
     seconds: float
     ranker: Ranker | None = None
 
+    def without_others(self) -> "_Plan":
+        """Return the plan of what was chosen alone: members of the blend are fitted, not judged."""
+        best = max(self.scores, key=lambda name: self.scores[name])
+        names = self.weights if best in {BLEND, RANKER} else {best: 1.0}
+        specs = {name: self.specs[name] for name in names}
+        return self._replace(specs=specs, scores={best: self.scores[best]})
+
 
 def _ranked(chosen: Chosen, exam: Exam, k: int) -> Ranked | None:
     """Learn a second stage from the models that have not seen what is held out of `exam`."""
@@ -171,7 +185,7 @@ def _plan(chosen: Chosen, ranked: Ranked | None) -> _Plan:
 
 
 def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...], measures: Measures) -> list[Result]:
-    """Fit each model once more and judge it; then judge the blend."""
+    """Fit each model once more and judge those with a score; then judge the blend."""
 
     def mark(name: str, lists: Candidates, cost: Cost, settings: dict[str, Any]) -> Result:
         result = judge(name, lists, exam, ks, cost=cost, settings=settings)
@@ -180,28 +194,45 @@ def _ours(plan: _Plan, exam: Exam, ks: tuple[int, ...], measures: Measures) -> l
 
     results: list[Result] = []
     members: dict[str, Model] = {}
+    costs: list[Cost] = []
     for name, spec in plan.specs.items():
         model, fitting = fit(spec, exam)
-        lists, answering = answer(model, exam, max(ks))
-        cost = total_cost(fitting, answering)
-        settings = spec.model_dump(mode="json")
-        results.append(mark(name, lists, cost, settings))
         if name in plan.weights:
             members[name] = model
-        report.say(f"{name}: {results[-1].figures[f'ndcg@{ks[0]}']:.4f}")
-    if BLEND in plan.scores:
+            costs.append(total_cost(fitting, fitting))
+        if name in plan.scores:
+            lists, answering = answer(model, exam, max(ks))
+            cost = total_cost(fitting, answering)
+            results.append(mark(name, lists, cost, spec.model_dump(mode="json")))
+            report.say(f"{name}: {results[-1].figures[f'ndcg@{ks[0]}']:.4f}")
+    if {BLEND, RANKER} & set(plan.scores):
+        results += _blended(plan, members, exam, ks, costs, mark)
+    return results
+
+
+def _blended(
+    plan: _Plan,
+    members: Mapping[str, Model],
+    exam: Exam,
+    ks: tuple[int, ...],
+    costs: Sequence[Cost],
+    mark: Callable[[str, Candidates, Cost, dict[str, Any]], Result],
+) -> list[Result]:
+    """Judge the blend of the members, and its second stage, where they have a score."""
+    results = []
+    fitting, settings = _sum(costs), {"weights": plan.weights}
+
+    def answered(name: str, ask: Callable[[], Candidates]) -> None:
         with Meter() as meter:
-            ranked = blend_lists(members, plan.weights, exam.queries, max(ks))
-        costs = [one.cost for one in results if one.name in plan.weights]
-        settings = {"weights": plan.weights}
-        cost = replace(_sum(costs), answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
-        results.append(mark(BLEND, ranked, cost, settings))
+            ranked = ask()
+        cost = replace(fitting, answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
+        results.append(mark(name, ranked, cost, settings))
+
+    if BLEND in plan.scores:
+        answered(BLEND, lambda: blend_lists(members, plan.weights, exam.queries, max(ks)))
     if RANKER in plan.scores and plan.ranker is not None:
         ranker = replace(plan.ranker, facts=ItemFacts.of(exam.split.train))
-        with Meter() as meter:
-            ranked = rank_lists(members, plan.weights, ranker, exam.queries, max(ks))
-        cost = replace(cost, answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
-        results.append(mark(RANKER, ranked, cost, settings))
+        answered(RANKER, lambda: rank_lists(members, plan.weights, ranker, exam.queries, max(ks)))
     return results
 
 
@@ -239,6 +270,11 @@ def first_settings(entrant: Entrant) -> Entrant:
 
 def _budget(args: argparse.Namespace) -> float:
     return float("inf") if args.budget is None else seconds(args.budget)
+
+
+def _lists(args: argparse.Namespace) -> int:
+    """Return how many shoppers a second stage may learn from, as training has it."""
+    return int(min(MOST_LISTS, _budget(args) * LISTS_PER_S))
 
 
 def _say(name: str) -> Progress:

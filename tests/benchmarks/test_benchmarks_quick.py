@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks.peers import calling, installing
+from benchmarks.peers import calling, installing, running
+from scipy import sparse
 
 from benchmarks import __main__ as front
 from benchmarks import data, fixed_split, report, study
@@ -91,6 +92,58 @@ def test_automatic_compares_a_budget_with_patience(
     assert figures["ratio"] == pytest.approx(figures["ndcg@10"] / figures["best"])
     assert figures["best"] == max(row["ndcg@10"] for row in found["models"].values())
     assert found["best"] in found["models"]
+
+
+def test_automatic_compares_with_what_was_reached_before(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["automatic", "--protocol", "leave_one_out", "--data", str(folder), "--quick"]
+    found = last_line([*words, "--by-hand", "0.25"], capsys)
+    assert found["figures"]["best"] == 0.25
+    assert found["figures"]["ratio"] == pytest.approx(found["figures"]["ndcg@10"] / 0.25)
+    assert not found["models"]
+
+
+def test_the_choice_alone_is_judged_as_beside_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["leave_one_out", "--data", str(folder), "--quick"]
+    both, alone = last_line(words, capsys), last_line([*words, "--only-chosen"], capsys)
+    assert alone["chosen"] == both["chosen"]
+    assert set(alone["models"]) == {alone["chosen"]}
+    assert alone["figures"]["ndcg@10"] == both["figures"]["ndcg@10"]
+
+
+def test_peers_cut_their_lists_as_a_stable_sort_would() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = rng.integers(-3, 3, 40).astype(float)
+        values[rng.random(40) < 0.3] = -np.inf
+        best = np.argsort(-values, kind="stable")[:10]
+        assert running.top(values, 10).tolist() == best[values[best] > -np.inf].tolist()
+    assert running.top(np.array([1.0, -np.inf, 2.0]), 10).tolist() == [2, 0]
+
+
+def test_a_peer_begins_no_trial_beyond_its_time() -> None:
+    begun = []
+
+    def build(train, past, settings, seed):  # type: ignore[no-untyped-def]
+        begun.append(settings["size"])
+        return lambda rows: np.ones((len(rows), 3))
+
+    split = {
+        "train": None,
+        "past": sparse.csr_matrix((2, 3)),
+        "warm": np.array([True, True]),
+        "exclude_seen": False,
+        "targets": np.array([0, 1]),
+        "target_indptr": np.array([0, 1, 2]),
+        "seed": 0,
+    }
+    assert running.choose(build, {"size": (1, 2, 3)}, split, 2, 0.0) == {"size": 1}
+    assert begun == [1]
+    running.choose(build, {"size": (1, 2, 3)}, split, 2, float("inf"))
+    assert begun == [1, 1, 2, 3]
 
 
 def test_command_line_ends_with_json_alone_on_the_last_line(folder: Path) -> None:

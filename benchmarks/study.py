@@ -6,6 +6,7 @@ from dataclasses import asdict, astuple, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -48,6 +49,11 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     out = report.parser(doc)
     out.add_argument("--models", default="", help="only these: a,b")
     out.add_argument("--budget", help="time to choose in: 10m (default: all it takes)")
+    out.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="the budget is of processor time, all threads together: for a machine that is shared",
+    )
     out.add_argument("--peer-budget", help="time each peer may choose in (default: all it takes)")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
     out.add_argument("--rank", action="store_true", help="learn a second stage for the blend")
@@ -83,7 +89,8 @@ def study(
         exam = Exam.of(test, max_users=QUICK_USERS if args.quick else None, **seen)
         trial = Trial.of(valid, k=ks[0], max_users=most, heat_users=min(most, HEAT_USERS), **seen)
         entered = entrants(args, source) if rivals is None else rivals
-        chosen = choose(entered, trial, budget_s=_budget(args), progress=_say)
+        clock = process_time if args.processor_time else perf_counter
+        chosen = choose(entered, trial, budget_s=_budget(args), clock=clock, progress=_say)
         ranked = None
         if args.rank:
             learning = Exam.of(valid, max_users=_lists(args), **seen)

@@ -11,14 +11,15 @@ from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.mixing import Mix, mix
 from endcap.evaluate.pool import DEPTH, pool
-from endcap.evaluate.tuning import Choice, Clock, Trial, Tuner
+from endcap.evaluate.tuning import REFIT_MARGIN, Choice, Trial, Tuner
+from endcap.evaluate.watching import Clock, OutOfTimeError
 from endcap.schema.errors import DataError, EndcapError
 from endcap.schema.progress import Progress, silent
 
-REFIT_MARGIN: Final = 1.3
-"""A fit on everything takes longer than one on the training part by at most about this."""
 BLEND_SHARE: Final = 0.15
 """Of the budget, kept for the search for weights."""
+FIRST_SHARE: Final = 0.5
+"""Of what is left, at most so much goes to the first settings of one model."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,8 @@ def choose(
 
     First every model answers with its first settings, so that there is always something to blend;
     then they are tuned, the best first: each may use an equal share of what is left when its turn
-    comes. What the final fits will take is set aside from the fits already seen.
+    comes. What the final fits and the answers to blend will take is set aside from those already
+    seen; a fit that tells that it would last too long is ended.
 
     Parameters
     ----------
@@ -89,8 +91,10 @@ def choose(
     began = clock()
 
     def left(choices: Mapping[str, Choice]) -> float:
-        refits = REFIT_MARGIN * sum(choice.fit_s for choice in choices.values())
-        return budget_s * (1 - BLEND_SHARE) - refits - (clock() - began)
+        later = sum(
+            REFIT_MARGIN * choice.fit_s + tuners[name].answer_s for name, choice in choices.items()
+        )
+        return budget_s * (1 - BLEND_SHARE) - later - (clock() - began)
 
     tuners = {name: Tuner(entrant, trial, clock) for name, entrant in entrants.items()}
     choices, skipped = _first(tuners, left, progress)
@@ -128,8 +132,11 @@ def _first(
             skipped[name] = f"no time: {time:.0f} s left, a fit takes about {tuner.guess_s:.0f} s"
             continue
         progress(name)(0, tuner.steps, "first settings")
+        most = FIRST_SHARE * time / (1 + REFIT_MARGIN) if choices else float("inf")
         try:
-            choices[name] = tuner.first()
+            choices[name] = tuner.first(most)
+        except OutOfTimeError as error:
+            skipped[name] = f"no time: {time:.0f} s left, {error}"
         except EndcapError as error:
             skipped[name] = str(error)
             log.warning("left out", model=name, reason=skipped[name])

@@ -15,7 +15,8 @@ from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import Profile, line_up
 from endcap.evaluate.outcomes import asking, learn_chances, recipe_chances, tolerant
 from endcap.evaluate.ranking import ENOUGH_LISTS, Ranked, learn_ranker
-from endcap.evaluate.tuning import Clock, Trial
+from endcap.evaluate.tuning import Trial
+from endcap.evaluate.watching import Clock
 from endcap.evaluate.wiring import FLOORS, recipe_of
 from endcap.events.store import Store
 from endcap.models.chances import Chances

@@ -1,7 +1,8 @@
 """Choose a model's settings on validation, within a budget of time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from time import perf_counter
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.lineup import ANSWER_ONLY, Entrant
 from endcap.evaluate.metrics import PerUser, per_user
+from endcap.evaluate.watching import Clock, OutOfTimeError, Watch
 from endcap.models import specs
 from endcap.models.base import Model, Spec
 from endcap.models.candidates import Candidates
@@ -19,8 +21,8 @@ from endcap.schema.progress import Progress, silent
 HEAT_USERS: Final = 1_000
 LAG: Final = 2.0
 """Standard errors by which a setting may lag behind the best in the heat."""
-
-Clock = Callable[[], float]
+REFIT_MARGIN: Final = 1.3
+"""A fit on everything takes longer than one on the training part by at most about this."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,22 @@ class Tuner:
         """About how many seconds a fit takes, 0 where it is quick."""
         return self._entrant.guess_s(int((self._trial.exam.buyers > 0).sum()))
 
-    def first(self) -> Choice:
-        """Try the first settings, by which all others are measured."""
+    @property
+    def answer_s(self) -> float:
+        """How many seconds the first model took to answer everything."""
+        return self._answer_s
+
+    def first(self, limit_s: float = float("inf")) -> Choice:
+        """Try the first settings, by which all others are measured.
+
+        Raises
+        ------
+        OutOfTimeError
+            When the fit would take longer than `limit_s` seconds.
+        """
         start = self._clock()
         settings = {key: values[0] for key, values in self._entrant.axes.items()}
-        model = self._fit(settings)
+        model = self._fit(settings, limit_s)
         fit_s = self._clock() - start
         self._heat = self._ask(model, self._trial.heat)
         values = self._ask(model, self._trial.exam)
@@ -146,7 +159,8 @@ class Tuner:
     ) -> Choice:
         """Search each axis in turn from the best so far; ends at the deadline.
 
-        A trial that would last beyond it (as the one before lasted) is not begun.
+        A trial that would last beyond it (as the one before lasted) is not begun, and one that
+        does, its fit on everything counted in, is given up.
         """
         total = len(self._left)
         for done, (key, value) in enumerate(self._left):
@@ -156,17 +170,24 @@ class Tuner:
             start = self._clock()
             if start + self._answer_s + fresh * best.fit_s > deadline:
                 continue
-            found = self._rival(settings, best, fresh=fresh)
+            try:
+                found = self._rival(settings, best, deadline if fresh else None)
+            except OutOfTimeError:
+                found = best
             spent = best.seconds + self._clock() - start
             best = replace(found, trials=best.trials + 1, seconds=spent)
         progress(total, total)
         return best
 
-    def _rival(self, settings: dict[str, Any], best: Choice, *, fresh: bool) -> Choice:
-        """Return the better of the best so far and new settings."""
+    def _rival(self, settings: dict[str, Any], best: Choice, deadline: float | None) -> Choice:
+        """Return the better of the best so far and new settings, fitted by a deadline if any."""
         start = self._clock()
-        model = self._fit(settings) if fresh else replace(best.model, spec=self._spec(settings))
-        fit_s = self._clock() - start if fresh else best.fit_s
+        if deadline is None:
+            model, fit_s = replace(best.model, spec=self._spec(settings)), best.fit_s
+        else:
+            left = deadline - start - self._answer_s + REFIT_MARGIN * best.fit_s
+            model = self._fit(settings, left / (1 + REFIT_MARGIN))
+            fit_s = self._clock() - start
         heat = self._ask(model, self._trial.heat)
         apart = heat - self._heat
         if len(apart) > 1 and apart.mean() < -LAG * apart.std(ddof=1) / np.sqrt(len(apart)):
@@ -180,9 +201,11 @@ class Tuner:
     def _spec(self, settings: Mapping[str, Any]) -> Spec:
         return specs.make(self._entrant.plugin, {**self._entrant.fixed, **settings})
 
-    def _fit(self, settings: Mapping[str, Any]) -> Model:
-        exam = self._trial.exam
-        return self._spec(settings).fit(exam.split.train, rng=exam.seed)
+    def _fit(self, settings: Mapping[str, Any], limit_s: float) -> Model:
+        exam, watch = self._trial.exam, silent
+        if isfinite(limit_s) and not self.guess_s:  # a fit with a guess was let in by it
+            watch = Watch(limit_s, self._clock)
+        return self._spec(settings).fit(exam.split.train, rng=exam.seed, progress=watch)
 
     def _ask(self, model: Model, exam: Exam) -> PerUser:
         return self._trial.mark(model.retrieve(exam.queries, self._trial.k), exam)

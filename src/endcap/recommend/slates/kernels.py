@@ -108,15 +108,21 @@ def improve(order, worth, limits, pool, rounds):  # type: ignore[no-untyped-def]
     """Swap two positions, or a position and a candidate of `pool`, while that adds value."""
     k = len(order)
     every = np.concatenate((order, pool))
-    best = value(every[:k], worth)
+    basis, counts = np.zeros((k, k)), np.zeros(limits.width, np.int64)
+    best = _valued(every[:k], worth, basis)
+    plain = worth.cal == 0 and (worth.d == 0 or worth.mode == PAIRS)
     for _ in range(rounds):
         before = best
         for p in range(k):
             for q in range(p + 1, len(every)):
                 if limits.pin[p] >= 0 or (q < k and limits.pin[q] >= 0):
                     continue
+                if plain and _won(every, p, q, k, worth) <= GAIN:
+                    continue
                 every[p], every[q] = every[q], every[p]
-                now = value(every[:k], worth) if _holds(every[:k], limits) else -np.inf
+                now = -np.inf
+                if _holds(every[:k], limits, counts):
+                    now = _valued(every[:k], worth, basis)
                 if now > best + GAIN:
                     best = now
                 else:
@@ -127,13 +133,35 @@ def improve(order, worth, limits, pool, rounds):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
+def _won(every, p, q, k, worth):  # type: ignore[no-untyped-def]
+    """What swapping two places wins where variety is a sum over pairs and nothing is balanced."""
+    v, w, d = worth.v, worth.w, worth.d
+    leaves, enters = every[p], every[q]
+    more = (w[p] - (w[q] if q < k else 0.0)) * (v[enters] - v[leaves])
+    if q < k:
+        return (1 - d) * more
+    extra = worth.bonus[enters] - worth.bonus[leaves]
+    near = 0.0
+    if d > 0:
+        for a in range(k):
+            if a != p:
+                near += worth.sim[leaves, every[a]] - worth.sim[enters, every[a]]
+    return (1 - d) * more + d / k * 2 / max(k - 1, 1) * near + extra / k
+
+
+@numba.njit(cache=True, nogil=True)
 def value(order, worth):  # type: ignore[no-untyped-def]
     """Return the value of a whole slate."""
+    return _valued(order, worth, np.zeros((len(order), len(order))))
+
+
+@numba.njit(cache=True, nogil=True)
+def _valued(order, worth, basis):  # type: ignore[no-untyped-def]
+    """See `value`; `basis` is room for a Cholesky factor, (k, k)."""
     v, w, d, bonus = worth.v, worth.w, worth.d, worth.bonus
     cal, mix, groups = worth.cal, worth.mix, worth.groups
     k = len(order)
     relevance, variety, extra = 0.0, 0.0, 0.0
-    basis = np.zeros((k, k))
     for p in range(k):
         relevance += w[p] * v[order[p]]
         extra += bonus[order[p]]
@@ -252,9 +280,10 @@ def _fits(i, p, counts, limits):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _holds(order, limits):  # type: ignore[no-untyped-def]
+def _holds(order, limits, counts):  # type: ignore[no-untyped-def]
+    """Whether a slate keeps every bound; `counts` is room for the groups of one."""
     for r in range(len(limits.first)):
-        counts = np.zeros(limits.width, np.int64)
+        counts[:] = 0
         for p in range(min(limits.first[r], len(order))):
             code = limits.codes[r, order[p]]
             if code >= 0:

@@ -3,7 +3,9 @@
 Baskets of the last 28 days are the test, those of the 28 days before the validation: settings are
 chosen there, then every model is fitted on all baskets before the test and asked once.
 
-- together: of each test basket one item is drawn, and its others are sought. Recall@10.
+- together: of each test basket one item is drawn, and its others are sought. Recall@10. `known`
+  are the same lists for a shopper who is signed in: what they had before counts some times as much
+  (a boost of the placement); set beside what sells, boosted alike.
 - again: the first basket of each shopper in the test, at the moment it begins: which items that
   they had before are in it? Recall@10, against how often each was in their baskets (ties: the
   newest).
@@ -19,10 +21,10 @@ chosen there, then every model is fitted on all baskets before the test and aske
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +51,19 @@ LEAST = 20
 """Training baskets of an item that pairs are judged of."""
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int32]
+Scored = tuple[Rows, npt.NDArray[np.float32]]
 
 TOGETHER: Mapping[str, Sequence[Any]] = {
     "damp": (0.5, 1.0),
     "half_life_days": (None, 120.0, 40.0),
     "source_norm": (1.0, 0.8),
 }
+BORROW = (0.0, 20.0, 40.0, 80.0)
+"""Tried once the others are chosen."""
+HAD = (1.0, 3.0, 10.0, 30.0)
+"""How often as much counts what the shopper had before."""
+LONG = 100
+"""Companions that are boosted."""
 REFILL: Mapping[str, Sequence[Any]] = {"decay": (0.9, 0.8), "trust": (2.0, 5.0)}
 
 
@@ -115,26 +124,31 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str, Any]:
     """Ask for the rest of a basket by one of its items."""
-    scores = {}
-    asked = _drawn(args, valid)
-    for settings in _grid(TOGETHER, args.quick):
-        model = Together(neighbours=50, **settings).fit(valid.past)
-        scores[_key(settings)] = (
-            float(_recalls(_alike(model, asked[0]), asked[1]).mean()),
-            settings,
-        )
-        report.say(f"together {_key(settings)}: {scores[_key(settings)][0]:.4f}")
-    best = max(scores.values(), key=lambda pair: pair[0])[1]
-    queries, others = _drawn(args, test)
-    rng = np.random.default_rng([args.seed, 2])
-    counts = _baskets_with(test.past)
-    known, top = np.flatnonzero(counts), np.argsort(-counts, kind="stable")[: K + 1]
+    asked, scores = _drawn(args, valid), {}
+
+    def fitted(settings: dict[str, Any], window: Window) -> Model:
+        return Together(neighbours=LONG, **settings).fit(window.past)
+
+    def best_of(some: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        for settings in some:
+            lists = _alike(fitted(settings, valid), asked.items)
+            scores[_key(settings)] = float(_recalls(lists, asked.others).mean()), settings
+            report.say(f"together {_key(settings)}: {scores[_key(settings)][0]:.4f}")
+        return max(scores.values(), key=lambda pair: pair[0])[1]
+
+    best = best_of(_grid(TOGETHER, args.quick))
+    best = best_of({**best, "borrow": worth} for worth in BORROW[: 1 if args.quick else None])
+    times = _times(fitted(best, valid), valid, asked)
+    queries = _drawn(args, test)
+    model = fitted(best, test)
     lists = {
-        "together": _alike(Together(neighbours=50, **best).fit(test.past), queries),
-        "popular": [top[top != q][:K] for q in queries],
-        "random": [rng.choice(known, K, replace=False) for _ in queries],
+        "together": _alike(model, queries.items),
+        "popular": _sold(test.past, queries.items),
+        "random": _any(args, test.past, len(queries.items)),
+        "known together": _boosted(_long(model, queries.items), test.past, queries, times),
+        "known popular": _boosted(_long_sold(test.past, queries.items), test.past, queries, times),
     }
-    found = {name: _recalls(rows, others) for name, rows in lists.items()}
+    found = {name: _recalls(rows, queries.others) for name, rows in lists.items()}
     means = {name: float(x.mean()) for name, x in found.items()}
     return {
         "models": {
@@ -144,10 +158,14 @@ def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str,
         "figures": {
             f"together_recall@{K}": means["together"],
             "together_over_popular": means["together"] / means["popular"],
+            f"known_together_recall@{K}": means["known together"],
         },
-        "intervals": {f"together_recall@{K}": _interval(found["together"])},
-        "settings": best,
-        "about": f"{len(queries)} baskets",
+        "intervals": {
+            f"together_recall@{K}": _interval(found["together"]),
+            f"known_together_recall@{K}": _interval(found["known together"]),
+        },
+        "settings": {**best, "had before counts": times},
+        "about": f"{len(queries.items)} baskets",
     }
 
 
@@ -243,19 +261,76 @@ def _key(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
-def _drawn(args: argparse.Namespace, window: Window) -> tuple[Rows, list[Rows]]:
-    """Return an item of each basket drawn, and its others; only items of the past."""
+class Drawn(NamedTuple):
+    """An item of each of some baskets, whose they are, and what else is in them."""
+
+    items: Rows
+    users: Rows
+    others: list[Rows]
+
+
+def _drawn(args: argparse.Namespace, window: Window) -> Drawn:
+    """Draw an item of each of some baskets; only items of the past."""
     known = _baskets_with(window.past) > 0
     rng = np.random.default_rng([args.seed, 1])
     order = np.argsort(window.sessions, kind="stable")
     cuts = np.flatnonzero(np.diff(window.sessions[order])) + 1
-    baskets = [np.unique(part) for part in np.split(window.items[order], cuts)]
-    baskets = [b[known[b]] for b in baskets]
-    baskets = [b for b in baskets if len(b) > 1]
+    parts = [(window.users[part[0]], window.items[part]) for part in np.split(order, cuts)]
+    baskets = [(user, np.unique(items[known[items]])) for user, items in parts]
+    baskets = [(user, items) for user, items in baskets if len(items) > 1]
     most = QUICK_BASKETS if args.quick else BASKETS
     chosen = np.sort(rng.permutation(len(baskets))[:most])
-    queries = np.array([rng.choice(baskets[at]) for at in chosen], np.int32)
-    return queries, [baskets[at][baskets[at] != q] for at, q in zip(chosen, queries, strict=True)]
+    items = np.array([rng.choice(baskets[at][1]) for at in chosen], np.int32)
+    return Drawn(
+        items,
+        np.array([baskets[at][0] for at in chosen], np.int32),
+        [baskets[at][1][baskets[at][1] != q] for at, q in zip(chosen, items, strict=True)],
+    )
+
+
+def _times(model: Model, window: Window, asked: Drawn) -> float:
+    """Return how often as much counts what the shopper had, where that is best."""
+    rows = _long(model, asked.items)
+
+    def recall(times: float) -> float:
+        found = _recalls(_boosted(rows, window.past, asked, times), asked.others)
+        report.say(f"what they had counts {times:g} times: {found.mean():.4f}")
+        return float(found.mean())
+
+    return max(HAD, key=recall)
+
+
+def _boosted(rows: Sequence[Scored], past: Dataset, asked: Drawn, times: float) -> list[Rows]:
+    """Return the first `K` of scored lists in which what the shopper had counts `times` as much."""
+    had = past.matrix(None)
+    out = []
+    for (items, scores), user in zip(rows, asked.users, strict=True):
+        theirs = had.indices[had.indptr[user] : had.indptr[user + 1]]
+        worth = np.where(np.isin(items, theirs), times * scores, scores)
+        out.append(items[np.argsort(-worth, kind="stable")[:K]])
+    return out
+
+
+def _long(model: Model, items: Rows) -> list[Scored]:
+    found = model.similar(items, LONG)
+    return [found.row(q) for q in range(len(items))]
+
+
+def _long_sold(past: Dataset, items: Rows) -> list[Scored]:
+    counts = _baskets_with(past)
+    top = np.argsort(-counts, kind="stable")[: LONG + 1].astype(np.int32)
+    rows = [top[top != q][:LONG] for q in items]
+    return [(row, counts[row].astype(np.float32)) for row in rows]
+
+
+def _sold(past: Dataset, items: Rows) -> list[Rows]:
+    return [row[:K] for row, _ in _long_sold(past, items)]
+
+
+def _any(args: argparse.Namespace, past: Dataset, n: int) -> list[Rows]:
+    rng = np.random.default_rng([args.seed, 2])
+    known = np.flatnonzero(_baskets_with(past))
+    return [rng.choice(known, K, replace=False) for _ in range(n)]
 
 
 def _alike(model: Model, items: Rows) -> list[Rows]:

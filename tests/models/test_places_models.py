@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from endcap.models.queries import Queries
 from endcap.models.refill import Refill
@@ -159,3 +160,61 @@ def test_a_trend_nearby_is_not_that_of_everybody() -> None:
         "nowhere": "vespa",
         "stranger": "vespa",
     }
+
+
+def shelved(paths: dict[str, str]) -> pa.Table:
+    """Return a catalogue of items, each in one category or none."""
+    lists = pa.array([[path] if path else [] for path in paths.values()], pa.list_(pa.string()))
+    return pa.table({"item_id": list(paths), "categories": lists})
+
+
+def test_an_item_of_few_baskets_borrows_from_its_category() -> None:
+    def basket(at: int) -> list[str]:
+        return (["ipa", "crisps"], ["stout", "crisps"], ["tea", "milk"])[at % 3]
+
+    lines = [(at, item) for at in range(90) for item in basket(at)]
+    lines += [(90, "new beer"), (90, "milk"), (91, "loose"), (91, "milk")]
+    shelf = dict.fromkeys(("ipa", "stout", "new beer"), "Drinks > Beer")
+    data = Dataset.of(
+        [f"u{at:02}" for at, _ in lines],
+        [item for _, item in lines],
+        times=[START + at for at, _ in lines],
+        sessions=[at for at, _ in lines],
+        catalogue=shelved({item: shelf.get(item, "") for _, item in lines}),
+    )
+
+    def first(item: str, borrow: float) -> str:
+        model = Together(borrow=borrow).fit(data)
+        found = model.similar(np.array([data.items.row(item)], np.int32), 1)
+        return data.items.ids(found.items)[0]
+
+    assert first("new beer", 0) == "milk"
+    assert first("new beer", 20) == "crisps"
+    assert first("loose", 20) == "milk"
+    assert first("tea", 20) == "milk"
+
+
+def test_borrowing_is_the_formula() -> None:
+    rng = np.random.default_rng(0)
+    lines = [(at, f"i{i}") for at in range(60) for i in rng.choice(8, 3, replace=False)]
+    paths = ["A"] * 3 + ["B"] * 3 + [""] * 2
+    data = Dataset.of(
+        [f"u{at}" for at, _ in lines],
+        [item for _, item in lines],
+        sessions=[at for at, _ in lines],
+        catalogue=shelved({f"i{row}": path for row, path in enumerate(paths)}),
+    )
+    spec = Together(borrow=7.0, shrink=0.0, damp=1.0, source_norm=1.0)
+    x = spec.baskets(data).toarray().astype(float)
+    worth = (x**2).sum(axis=0)
+    expected = np.zeros((8, 8))
+    for i in range(8):
+        own = x[:, i] @ x
+        group = [r for r in range(8) if paths[r] == paths[i]]
+        held = x.max(axis=1) * (x[:, group].max(axis=1) > 0)
+        kin = held @ x / (held @ held)
+        expected[i] = (own + 7 * kin) / (worth[i] + 7) if paths[i] else own / worth[i]
+        expected[i, i] = 0
+    effects = spec.fit(data).effects
+    assert isinstance(effects, sparse.csr_array)
+    np.testing.assert_allclose(effects.toarray(), expected, atol=1e-6)

@@ -35,10 +35,18 @@ def encode(column: pa.ChunkedArray) -> Encoded:
 
 def departments(items: pa.Table) -> Encoded:
     """Number the top of each item's first category path: ``"Home > Lights"`` is in ``"Home"``."""
-    lists = items["categories"].combine_chunks()
-    path = pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
-    top = pc.list_element(pc.split_pattern(path, PATH_SEPARATOR, max_splits=1), 0)
+    top = pc.list_element(pc.split_pattern(_path(items), PATH_SEPARATOR, max_splits=1), 0)
     return encode(pa.chunked_array([pc.utf8_trim_whitespace(top)]))
+
+
+def shelves(items: pa.Table) -> Encoded:
+    """Number each item's first category path, as a whole."""
+    return encode(pa.chunked_array([_path(items)]))
+
+
+def _path(items: pa.Table) -> pa.Array:
+    lists = items["categories"].combine_chunks()
+    return pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
 
 
 def prices(items: pa.Table) -> npt.NDArray[np.float64]:

@@ -3,16 +3,26 @@
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pydantic
 from scipy import sparse
 
+from endcap.features.catalogue import shelves
 from endcap.models.base import Rng
 from endcap.models.item_knn import ItemKNN
 from endcap.models.linear import LinearModel
+from endcap.models.nearest import nearest
+from endcap.models.parallel import over_blocks
+from endcap.models.topk import top_of_rows
+from endcap.models.weighting import power, row_squares, rows_of, scale_columns, scale_rows
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
 DAY_US = 86_400_000_000
+DEEPER = 3
+"""What an item and its category each propose before they are added, times the neighbours kept."""
+SHELVES, ITEMS = 64, 2048
+"""Categories, and items, that are worked on at once."""
 
 
 class Together(ItemKNN):
@@ -35,10 +45,17 @@ class Together(ItemKNN):
     """How much large baskets are discounted: everything is in them."""
     half_life_days: float | None = pydantic.Field(default=None, gt=0)
     """A basket counts half after this time; without, all count alike."""
+    borrow: float = pydantic.Field(default=0.0, ge=0)
+    """An item of few baskets follows its category, which counts as so many baskets of its own."""
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
         """Find what each item is taken with; `rng` is not used."""
-        similar = self.similarities(self.baskets(data), progress)
+        baskets = self.baskets(data)
+        similar = (
+            self._borrowing(baskets, data, progress)
+            if self.borrow
+            else self.similarities(baskets, progress)
+        )
         rows = np.arange(len(data.items), dtype=np.int32)
         return LinearModel(self, data.users, data.items, rows, similar)
 
@@ -59,3 +76,64 @@ class Together(ItemKNN):
             worth = worth * np.exp2((newest - data.end) / (self.half_life_days * DAY_US))
         out.data = np.repeat(np.sqrt(worth), size).astype(np.float32)
         return out
+
+    def _borrowing(
+        self, baskets: sparse.csr_array, data: Dataset, progress: Progress
+    ) -> sparse.csr_array:
+        """Return CSR float32 (items, items): ``(C_ij + borrow P(j | category of i)) / ...``.
+
+        Dirichlet smoothing (MacKay and Peto 1995) of the shares of baskets, with the category's as
+        the prior; with a `source_norm` below 1 both are divided by the companion's popularity.
+        """
+        columns = baskets.T.tocsr()
+        worth = row_squares(columns)
+        rarity = power(worth, 1 - self.source_norm)
+        keep = DEEPER * self.neighbours
+        own = nearest(columns, (worth, rarity, self.shrink), keep, progress)
+        shelf = shelves(data.item_table).codes
+        kin = _companions(baskets, shelf, rarity, keep)
+        trust = np.where(shelf >= 0, worth / (worth + self.borrow), 1.0)
+        lift = power(worth, 1 - self.source_norm)
+
+        def block(start: int, stop: int) -> sparse.csr_array:
+            mine = scale_rows(own[start:stop], trust[start:stop])
+            lent = scale_rows(kin[shelf[start:stop]], 1 - trust[start:stop])
+            both = sparse.csr_array(mine + lent)
+            both.data[both.indices == start + rows_of(both)] = 0
+            both.eliminate_zeros()
+            return top_of_rows(scale_rows(both, lift[start:stop]), self.neighbours)
+
+        blocks = over_blocks(len(worth), ITEMS, block)
+        none = sparse.csr_array((0, len(worth)), dtype=np.float32)
+        return sparse.csr_array(sparse.vstack([none, *blocks], "csr"))
+
+
+def _companions(
+    baskets: sparse.csr_array,
+    shelf: npt.NDArray[np.int32],
+    rarity: npt.NDArray[np.float64],
+    keep: int,
+) -> sparse.csr_array:
+    """Return CSR float32 (categories + 1, items): the share of a category's baskets that hold each.
+
+    The last row, of items without a category, is empty.
+    """
+    n = int(shelf.max(initial=-1)) + 1
+    some = np.flatnonzero(shelf >= 0)
+    members = sparse.csr_array(
+        (np.ones(len(some), np.float32), (some, shelf[some])), shape=(len(shelf), n)
+    )
+    held = (baskets @ members).tocsr()
+    root = np.zeros(baskets.shape[0], np.float32)
+    root[rows_of(baskets)] = baskets.data  # one worth for all of a basket
+    held.data = root[rows_of(held)]  # several of one category count once
+    columns = held.T.tocsr()
+    shared = scale_columns(baskets, power(rarity, -1.0))
+
+    def block(start: int, stop: int) -> sparse.csr_array:
+        some = columns[start:stop]
+        found = top_of_rows(sparse.csr_array(some @ shared), keep)
+        return scale_rows(found, power(row_squares(some), -1.0))
+
+    none = sparse.csr_array((1, len(shelf)), dtype=np.float32)
+    return sparse.csr_array(sparse.vstack([*over_blocks(n, SHELVES, block), none], "csr"))

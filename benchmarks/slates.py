@@ -128,7 +128,7 @@ class Still:
         known = self._facts
         return {item_id: known[item_id] for item_id in item_ids}
 
-    def shown_to(self, actor: str) -> dict[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> dict[str, int]:
         return self._shown
 
 

@@ -55,8 +55,8 @@ class MemoryState:
     def history(self, actor: str) -> History:
         return History.of(self.events.get(actor, []))
 
-    def shown_to(self, actor: str) -> dict[str, int]:
-        return self.history(actor).unclicked()
+    def shown_to(self, actor: str, since: int = 0) -> dict[str, int]:
+        return self.history(actor).unclicked(since)
 
     def available_rows(self, words: Vocabulary, now: int) -> np.ndarray:
         return self.shelf.rows(words, now)

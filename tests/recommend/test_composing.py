@@ -1,5 +1,6 @@
 """Rules of a placement: the slate is composed under them, full, and says what they did."""
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,22 @@ def test_whatever_the_rules_the_shelf_is_full_and_the_forbidden_stays_away(
     for pin in rules["pins"]:
         if pin["item"] in allowed and pin["position"] <= len(got):
             assert got[pin["position"] - 1] == pin["item"]
+
+
+def test_a_cap_counts_within_its_days(model: Any, shop: MemoryState) -> None:
+    first = ids(ask(model, shop, {}))[0]
+    for _ in range(3):
+        shop.add("ann", first, kind="impression", days_ago=5)
+    assert first not in ids(ask(model, shop, {"fatigue": {"cap": 3, "days": 6}}, k=12))
+    assert first in ids(ask(model, shop, {"fatigue": {"cap": 3, "days": 4}}, k=12))
+    assert ids(ask(model, shop, {"fatigue": {"half_after": 1.0, "days": 6}}))[0] != first
+    assert ids(ask(model, shop, {"fatigue": {"half_after": 1.0, "days": 4}}))[0] == first
+
+
+def test_pins_rotate_with_the_clock(model: Any, shop: MemoryState) -> None:
+    rules = {"pins": [{"items": ["i07", "i08"], "position": 1, "hours": 24}]}
+    seen = []
+    for _ in range(4):
+        seen.append(ids(ask(model, shop, rules))[0])
+        shop.now += timedelta(hours=24)
+    assert seen in (["i07", "i08"] * 2, ["i08", "i07"] * 2)

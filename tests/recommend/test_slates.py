@@ -9,7 +9,7 @@ import pytest
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.errors import FilterError
 from endcap.recommend.filters.world import World
-from endcap.recommend.slates.alike import likeness
+from endcap.recommend.slates.alike import labels, likeness, shared
 from endcap.recommend.slates.compose import compose
 from endcap.recommend.slates.posing import Posed, Shelf, pose
 from endcap.recommend.slates.problem import Bound, Problem
@@ -123,7 +123,9 @@ def test_calibration_follows_the_mix_of_the_shopper() -> None:
 @pytest.mark.parametrize("method", ["pairs", "mmr", "dpp", "ssd"])
 def test_diversity_tells_apart_what_is_alike(method: str) -> None:
     texts = ["red desk lamp"] * 6 + ["green garden rake"] * 3 + ["blue tea pot"] * 3
-    items, effects = slate({"diversity": 0.6, "method": method}, k=3, texts=texts)
+    items, effects = slate(
+        {"diversity": 0.6, "method": method}, k=3, about=[{"title": text} for text in texts]
+    )
     assert {texts[IDS.index(i)] for i in items} == set(texts)
     assert effects["diversity"].price > 0
 
@@ -161,6 +163,13 @@ def test_windows_overlap_as_they_like() -> None:
         ({"diversty": 0.1}, ConfigError, "diversity"),
         ({"quotas": [{"max": 2}]}, ConfigError, "either where or by"),
         ({"quotas": [{"by": "prise", "max": 2}]}, ConfigError, "no field of texts"),
+        ({"pins": [{"position": 1}]}, ConfigError, "either an item or items"),
+        ({"pins": [{"item": "a", "items": ["b"], "position": 1}]}, ConfigError, "either an item"),
+        (
+            {"pins": [{"items": ["a", "b"], "position": 1}, {"item": "b", "position": 2}]},
+            ConfigError,
+            "Two",
+        ),
         ({"quotas": [{"by": "brand", "min": 2}]}, ConfigError, "lower limit"),
         ({"quotas": [{"where": "pric < 5", "max": 2}]}, FilterError, "Did you mean 'price'"),
         ({"exclude": "price <"}, FilterError, "must stand here"),
@@ -196,3 +205,53 @@ def test_likeness_is_that_of_words() -> None:
     assert alike[0, 1] == pytest.approx(1)
     assert alike[0, 2] < 0.2
     assert np.diag(alike).tolist() == [1, 1, 1, 1]
+
+
+def test_likeness_by_attributes_is_that_of_brand_and_categories() -> None:
+    told = [
+        {"title": "red lamp", "brand": "A", "categories": ["Home > Lights"]},
+        {"title": "blue lamp", "brand": "B", "categories": ["Home>Lights", "Sale"]},
+        {"title": "red rake", "brand": "A", "categories": ["Garden"]},
+        {"title": "Red Hat"},
+    ]
+    named = [labels(one) for one in told]
+    assert named[0] == ["brand A", "Home", "Home > Lights"]
+    assert named[3] == ["red", "hat"]
+    alike = shared(named)
+    assert alike[0, 1] == pytest.approx(2 / np.sqrt(3 * 4))
+    assert alike[0, 2] == pytest.approx(1 / np.sqrt(3 * 2))
+    assert alike[0, 3] == 0
+    assert shared([["all", "x"], ["all", "y"]])[0, 1] == 0  # what all bear tells nothing
+    items, _ = slate({"diversity": 0.6, "likeness": "attributes"}, k=2, about=told * 3)
+    assert "i3" in items
+
+
+def test_each_value_of_an_attribute_is_counted_for_itself() -> None:
+    sellers = pa.array([f'{{"seller": "{"xy"[n > 7]}"}}' for n in range(12)])
+    columns = Columns(pa.table({"item_id": IDS, "attributes": sellers}))
+    rules = Rules.parse({"quotas": [{"by": "attributes.seller", "max": 3}]})
+    rules.check(columns)
+    posed = pose(rules, 6, Shelf(IDS, SCORES), columns, World())
+    order = compose(posed.problem).order
+    assert np.count_nonzero(order > 7) == 3
+    wrong = Rules.parse({"quotas": [{"by": "attributes.sellr", "max": 3}]})
+    with pytest.raises(ConfigError, match=r"attributes\.seller"):
+        wrong.check(columns)
+    unmet = compose(pose(wrong, 6, Shelf(IDS, SCORES), columns, World()).problem).order
+    assert unmet.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_pinned_items_take_turns() -> None:
+    rules = Rules.parse({"pins": [{"items": ["i7", "i8", "i9"], "position": 2, "hours": 6}]})
+    hour = 3_600_000_000
+    turns = [rules.at(at * hour).pins[0].item for at in (0, 5, 6, 12, 18, 23)]
+    assert turns == ["i7", "i7", "i8", "i9", "i7", "i7"]
+    assert rules.at(0).pins[0].position == 2
+
+
+def test_what_was_shown_long_ago_may_count_no_more() -> None:
+    did = [("a", "impression", at, NAN) for at in (1, 5, 9)]
+    assert History.of(did).unclicked(since=5) == {"a": 2}
+    day = 86_400_000_000
+    fatigue = Rules.parse({"fatigue": {"cap": 3, "days": 2}}).fatigue
+    assert fatigue.since(10 * day) == 8 * day

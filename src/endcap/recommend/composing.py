@@ -1,6 +1,6 @@
 """A placement's rules on a request: candidates enough to choose from, and the slate of the best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import nan
@@ -65,13 +65,13 @@ def apply_rules(  # noqa: PLR0917
     picks, effects, cost
         At most k; what each rule did; the share of relevance that all cost, NaN unless asked for.
     """
-    columns = state.columns
+    columns, rules = state.columns, rules.at(world.now)
     _supply(rules, shelf, columns, world, fill)
     _pin(rules, shelf, columns, fill)
     if not shelf.picks:
         return [], (), nan
     valued = forecast(rules, shelf.picks, chances, columns)
-    offer = _offer(rules, shelf.picks, state, who, _steering(rules, valued))
+    offer = _offer(rules, shelf.picks, state, who, world.now, _steering(rules, valued))
     wishes = rules.model_copy(update={"exclude": ""})  # what is excluded was never fetched
     with columns.lock:
         posed = pose(wishes, shelf.k, offer, columns, world)
@@ -210,28 +210,27 @@ def _lacking(rules: Rules, posed: Posed, k: int) -> list[Effect]:
     ]
 
 
-def _offer(
+def _offer(  # noqa: PLR0917
     rules: Rules,
     picks: Sequence[Pick],
     state: State,
     who: str | None,
+    now: int,
     values: npt.NDArray[np.float64] | None,
 ) -> Offer:
     ids = [pick.item_id for pick in picks]
     return Offer(
         ids,
         worth(picks) if values is None else values,
-        _texts(ids, state) if rules.diversity else (),
-        state.shown_to(who) if who and rules.fatigue.half_after is not None else {},
+        _about(ids, state) if rules.diversity else (),
+        state.shown_to(who, rules.fatigue.since(now))
+        if who and rules.fatigue.half_after is not None
+        else {},
         state.exposure if rules.reach else {},
     )
 
 
-def _texts(ids: Sequence[str], state: State) -> list[str]:
-    """Return what each item is about, in words, for variety."""
+def _about(ids: Sequence[str], state: State) -> list[Mapping[str, Any]]:
+    """Return what is known of each item, for variety."""
     facts = state.facts(ids)
-    out = []
-    for told in (facts.get(item_id, {}) for item_id in ids):
-        parts = [told.get("title"), told.get("brand"), *(told.get("categories") or ())]
-        out.append(" ".join(str(part) for part in parts if part))
-    return out
+    return [facts.get(item_id, {}) for item_id in ids]

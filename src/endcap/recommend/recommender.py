@@ -129,7 +129,8 @@ class Recommender:
         rules = placement.rules
         taken = seen(history, placement.hide, now) | {*request.exclude, *request.context_items}
         if who and rules.fatigue.cap is not None:
-            taken |= {i for i, n in state.shown_to(who).items() if n >= rules.fatigue.cap}
+            shown = state.shown_to(who, rules.fatigue.since(now))
+            taken |= {i for i, n in shown.items() if n >= rules.fatigue.cap}
         k = min(request.k, len(request.rank)) if request.rank else request.k
         shelf = Shelf(k, taken, notes=notes, depth=depth(rules, k))
         screen = Screen.of(placement, request, state, history, now)

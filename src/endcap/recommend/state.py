@@ -74,10 +74,16 @@ class History(NamedTuple):
                 owed[item_id] = max(0, owed[item_id] - int(units))
         return self.where(kept)
 
-    def unclicked(self) -> dict[str, int]:
-        """Return item id -> how often it was shown since its last click, cart or purchase."""
+    def unclicked(self, since: int = 0) -> dict[str, int]:
+        """Return item id -> how often it was shown since its last click, cart or purchase.
+
+        Counted is what was shown from `since` (UTC microseconds) on.
+        """
         counts: dict[str, int] = {}
-        for item_id, kind in zip(self.item_ids, self.kinds, strict=True):
+        rows = zip(self.item_ids, self.kinds, self.times.tolist(), strict=True)
+        for item_id, kind, time in rows:
+            if time < since:
+                continue
             if kind == IMPRESSION:
                 counts[item_id] = counts.get(item_id, 0) + 1
             elif kind in TAKEN_UP:
@@ -129,10 +135,11 @@ class State(Protocol):
         user's. Somebody unknown has an empty history.
         """
 
-    def shown_to(self, actor: str) -> Mapping[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return item id -> how often an actor was shown it since they last took it up.
 
-        Taking it up is a click, a cart, a purchase. Asked only where rules weigh fatigue.
+        Taking it up is a click, a cart, a purchase. What was shown before `since` (UTC
+        microseconds) does not count. Asked only where rules weigh fatigue.
         """
 
     @property

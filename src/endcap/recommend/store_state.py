@@ -80,9 +80,9 @@ class StoreState:
         ]
         return history_of(pa.concat_tables(tables)) if tables else History.of([])
 
-    def shown_to(self, actor: str) -> Mapping[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return how often an actor was shown each item since they last took it up."""
-        return self.history(actor).unclicked()
+        return self.history(actor).unclicked(since)
 
     @property
     def exposure(self) -> Mapping[str, int]:

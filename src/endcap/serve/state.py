@@ -137,12 +137,12 @@ class LiveState:
         """Return the item events of an actor, up to the last acknowledged, oldest first."""
         return self._histories.of(self.resolve(actor))
 
-    def shown_to(self, actor: str) -> Mapping[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return item id -> how often an actor was shown it since they last took it up.
 
         What another process showed is seen within a minute.
         """
-        return self._shown.of(self.resolve(actor)).unclicked()
+        return self._shown.of(self.resolve(actor)).unclicked(since)
 
     @property
     def exposure(self) -> Mapping[str, int]:

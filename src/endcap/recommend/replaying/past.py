@@ -53,7 +53,7 @@ class PastState:
             return History.of([])
         return next(self._histories(past), None) or self._lost(actor, past)
 
-    def shown_to(self, actor: str) -> Mapping[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return what was counted then."""
         return self._record.shown.get(actor, {})
 

@@ -77,10 +77,10 @@ class Witness:
             self.histories[actor] = self._state.people(actor), history
         return self.histories[actor][1]
 
-    def shown_to(self, actor: str) -> Mapping[str, int]:
+    def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """See `State.shown_to`."""
         if actor not in self.shown:
-            self.shown[actor] = dict(self._state.shown_to(actor))
+            self.shown[actor] = dict(self._state.shown_to(actor, since))
         return self.shown[actor]
 
     def available_rows(self, words: Vocabulary, now: int) -> "npt.NDArray[Any]":

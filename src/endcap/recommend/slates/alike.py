@@ -1,7 +1,13 @@
-"""How alike texts are, quickly: what is counted in a text is kept, and pairs are summed once."""
+"""How alike items are, by their words or by their brand and categories, quickly.
 
+What is counted in a text is kept, and pairs are summed once.
+"""
+
+import re
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numba
@@ -10,11 +16,13 @@ import numpy.typing as npt
 from scipy import sparse
 
 from endcap.features.text import TextSpec, count_texts
+from endcap.recommend.filters.columns import paths
 
 SPEC: Final = TextSpec(bits=16)
 """Fewer columns than a catalogue needs: a slate has hundreds of texts, and sums stay in cache."""
 KEPT: Final = 20_000
 """Texts whose counts stay in memory, about 1.5 kB each."""
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
 Counts = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
@@ -71,6 +79,46 @@ def likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         SPEC.columns,
         SPEC.ngram_share,
     )
+    return alike
+
+
+def words(told: Mapping[str, Any]) -> str:
+    """Return what an item is about: its title, brand and categories; any may be missing."""
+    parts = [told.get("title"), told.get("brand"), *(told.get("categories") or ())]
+    return " ".join(str(part) for part in parts if part)
+
+
+def labels(told: Mapping[str, Any]) -> list[str]:
+    """Return what an item is, each once: its brand and each part of its categories.
+
+    Where the catalogue has neither, the words of its title.
+
+    Parameters
+    ----------
+    told
+        ``brand``, ``categories`` and ``title``, as in `recommend.facts`; any may be missing.
+    """
+    brand, categories = told.get("brand"), told.get("categories") or ()
+    found = [f"brand {brand}"] if brand else []
+    found += [part for path in categories for part in paths(path)]
+    return list(dict.fromkeys(found or _WORD.findall((told.get("title") or "").lower())))
+
+
+def shared(named: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
+    """Return float32 (n, n): the cosine of the labels of each two items, 1 on the diagonal.
+
+    A label that all of them bear tells nothing and does not count.
+    """
+    counts = Counter(chain.from_iterable(named))
+    place = {label: at for at, label in enumerate(n for n, c in counts.items() if c < len(named))}
+    rows = [[place[label] for label in row if label in place] for row in named]
+    sizes = np.array([len(row) for row in rows], np.int64)
+    ends = np.concatenate(([0], np.cumsum(sizes)))
+    values = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes).astype(np.float32)
+    columns = np.fromiter(chain.from_iterable(rows), np.int64, int(ends[-1]))
+    vectors = sparse.csr_array((values, columns, ends), shape=(len(named), len(place)))
+    alike: npt.NDArray[np.float32] = (vectors @ vectors.T).toarray()
+    np.fill_diagonal(alike, 1.0)
     return alike
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from endcap.recommend.filters.columns import Columns, Rows, TextColumn, paths
 from endcap.recommend.filters.expression import Expression
 from endcap.recommend.filters.kinds import split
 from endcap.recommend.filters.world import World
-from endcap.recommend.slates.alike import likeness
+from endcap.recommend.slates.alike import labels, likeness, shared, words
 from endcap.recommend.slates.problem import Bound, Floats, Problem
 from endcap.recommend.slates.rules import Quota, Rules
 from endcap.schema.errors import RequestError
@@ -27,8 +28,8 @@ class Shelf:
     ----------
     item_ids, scores
         Of n candidates; scores above 0, the best first.
-    texts
-        What each candidate is about, for likeness.
+    about
+        What each candidate is, for likeness: see `recommend.facts`.
     shown
         Item id -> how often the shopper was shown it without a click; missing ones never.
     exposure
@@ -37,7 +38,7 @@ class Shelf:
 
     item_ids: Sequence[str]
     scores: Floats
-    texts: Sequence[str] = ()
+    about: Sequence[Mapping[str, Any]] = ()
     shown: Mapping[str, int] = field(default_factory=dict)
     exposure: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,11 +74,7 @@ def pose(rules: Rules, k: int, shelf: Shelf, columns: Columns, world: World) -> 
     pins = {
         p.position - 1: place[p.item] for p in rules.pins if p.item in place and p.position <= k
     }
-    texts = (
-        [text for text, stays in zip(shelf.texts, keep, strict=True) if stays]
-        if shelf.texts
-        else []
-    )
+    about = [told for told, stays in zip(shelf.about, keep, strict=bool(shelf.about)) if stays]
     mix, groups = (
         _balance(rows, columns, world) if rules.calibration else (np.zeros(0), np.zeros((0, 0)))
     )
@@ -85,7 +82,7 @@ def pose(rules: Rules, k: int, shelf: Shelf, columns: Columns, world: World) -> 
     problem = Problem(
         k,
         _relevance(rules, shelf.scores[keep], shown),
-        likeness(texts) if rules.diversity and texts else np.zeros((0, 0), np.float32),
+        _likeness(rules, about),
         pins,
         tuple(_bound(quota, k, rows, columns, world) for quota in rules.quotas),
         rules.diversity,
@@ -98,6 +95,14 @@ def pose(rules: Rules, k: int, shelf: Shelf, columns: Columns, world: World) -> 
     )
     unset = tuple(p.item for p in rules.pins if p.item not in place or p.position > k)
     return Posed(problem, ids, unset)
+
+
+def _likeness(rules: Rules, about: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
+    if not rules.diversity or not about:
+        return np.zeros((0, 0), np.float32)
+    if rules.likeness == "attributes":
+        return shared([labels(told) for told in about])
+    return likeness([words(told) for told in about])
 
 
 def _allowed(
@@ -128,9 +133,8 @@ def _bound(quota: Quota, k: int, rows: Rows, columns: Columns, world: World) -> 
         codes = np.where(_mask(quota.where, columns, world)[rows], 0, -1)
     else:
         with columns.lock:
-            column = columns.columns[split(quota.by)[1]]
-            assert isinstance(column, TextColumn)  # `Quota` takes no other
-            held = column.codes[rows]
+            column = columns.columns.get(split(quota.by)[1])  # none has an attribute that left
+            held = column.codes[rows] if isinstance(column, TextColumn) else np.zeros_like(rows)
         codes = np.where(held > 0, np.unique(held, return_inverse=True)[1], -1)
     return Bound(quota.said(), codes.astype(np.int32), lo, hi, first)
 

@@ -12,7 +12,7 @@ from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Expected, Request, Slate
 from endcap.recommend.slates.compose import Effect
 from endcap.recommend.slates.objective import Objective
-from endcap.recommend.slates.rules import Rules
+from endcap.recommend.slates.rules import Pin, Rules
 from endcap.recommend.state import State
 
 
@@ -167,10 +167,14 @@ def _compared(user: str, rules: Rules, before: Slate, after: Slate) -> Before:
         shown,
         after.cost if np.isfinite(after.cost) else 0.0,
         tuple(effect for effect in after.rules if not effect.relaxed.endswith(NOT_ON_OFFER)),
-        tuple(pin.item for pin in rules.pins if pin.item not in shown),
+        tuple(p.item or " / ".join(p.items) for p in rules.pins if not _is_set(p, shown)),
         _told(after),
         _told(before),
     )
+
+
+def _is_set(pin: Pin, shown: Sequence[str]) -> bool:
+    return not {pin.item, *pin.items}.isdisjoint(shown)
 
 
 def _told(slate: Slate) -> Expected | None:

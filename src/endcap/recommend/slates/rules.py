@@ -3,26 +3,53 @@
 import math
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Final, Literal, Self
 
 import pydantic
 
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.expression import Expression
-from endcap.recommend.filters.kinds import ITEM_FIELDS, Kind, split
+from endcap.recommend.filters.kinds import ATTRIBUTES, ITEM_FIELDS, Kind, split
 from endcap.recommend.slates.objective import Objective
 from endcap.recommend.slates.problem import UNBOUNDED, Method
 from endcap.schema.errors import ConfigError, DataError, nearest
 from endcap.schema.strict import Strict
 
+DAY_US: Final = 86_400_000_000
+HOUR_US: Final = 3_600_000_000
+_TEXTS: Final = frozenset({Kind.TEXT, Kind.TEXTS})
+Likeness = Literal["words", "attributes"]
 Share = pydantic.Field(default=None, ge=0, le=1)
 
 
 class Pin(Strict):
-    """An item in its place."""
+    """An item in its place, or several that take turns in it.
 
-    item: str = pydantic.Field(min_length=1)
+    Attributes
+    ----------
+    item, items
+        One of the two: which item; or those that take turns.
+    hours
+        How long each turn lasts; turns are counted from the epoch, alike for everybody.
+    """
+
+    item: str = ""
+    items: tuple[str, ...] = ()
     position: int = pydantic.Field(ge=1)
+    hours: float = pydantic.Field(default=24.0, gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.item) == bool(self.items) or not all(self.items):
+            raise ConfigError(f"The pin at {self.position} needs either an item or items.")
+        return self
+
+    def at(self, now: int) -> "Pin":
+        """Return the pin of the item whose turn it is at `now` (UTC microseconds)."""
+        if not self.items:
+            return self
+        turn = int(now // (self.hours * HOUR_US)) % len(self.items)
+        return Pin(item=self.items[turn], position=self.position)
 
 
 class Quota(Strict):
@@ -57,8 +84,8 @@ class Quota(Strict):
             raise ConfigError(f"Quota {self.name!r} needs either where or by.")
         if self.where:
             Expression.filter(self.where)
-        elif ITEM_FIELDS.get(split(self.by)[1]) not in {Kind.TEXT, Kind.TEXTS}:
-            texts = [name for name, kind in ITEM_FIELDS.items() if kind in {Kind.TEXT, Kind.TEXTS}]
+        elif not _is_of_texts(self.by):
+            texts = [name for name, kind in ITEM_FIELDS.items() if kind in _TEXTS]
             raise ConfigError(
                 f"Quota by {self.by!r}: no field of texts.", hint=nearest(self.by, texts)
             )
@@ -91,6 +118,11 @@ class Quota(Strict):
         return f"{', '.join(parts)} {what}{window}"
 
 
+def _is_of_texts(field: str) -> bool:
+    name = split(field)[1]
+    return name.startswith(ATTRIBUTES) or ITEM_FIELDS.get(name) in _TEXTS
+
+
 class Fatigue(Strict):
     """What was shown and never clicked gives way.
 
@@ -100,10 +132,17 @@ class Fatigue(Strict):
         Not shown any more after so many times.
     half_after
         Worth half after so many times.
+    days
+        Counted is what was shown in so many days; without it, ever.
     """
 
     cap: int | None = pydantic.Field(default=None, ge=1)
     half_after: float | None = pydantic.Field(default=None, gt=0)
+    days: float | None = pydantic.Field(default=None, gt=0)
+
+    def since(self, now: int) -> int:
+        """Return from when on what was shown counts at `now`, both UTC microseconds."""
+        return 0 if self.days is None else now - int(self.days * DAY_US)
 
 
 class Explore(Strict):
@@ -143,6 +182,8 @@ class Rules(Strict):
     """0 is relevance alone, 1 is variety alone."""
     method: Method = "pairs"
     """How variety is measured: see `kernels`."""
+    likeness: Likeness = "words"
+    """What makes two items alike: their words (TF-IDF), or ``attributes``: brand and categories."""
     window: int = pydantic.Field(default=5, ge=2)
     """Over how many neighbours `ssd` measures it."""
     calibration: float = pydantic.Field(default=0.0, ge=0, le=1)
@@ -160,12 +201,19 @@ class Rules(Strict):
     def _is_sound(self) -> Self:
         if self.exclude:
             Expression.filter(self.exclude)
-        for kind in ("item", "position"):
-            given = [getattr(pin, kind) for pin in self.pins]
+        items = [item for pin in self.pins for item in {pin.item, *pin.items} if item]
+        positions = [str(pin.position) for pin in self.pins]
+        for kind, given in (("item", items), ("position", positions)):
             twice = next((value for value in given if given.count(value) > 1), None)
             if twice is not None:
                 raise ConfigError(f"Two pins have the {kind} {twice!r}.")
         return self
+
+    def at(self, now: int) -> "Rules":
+        """Return the rules of a moment, UTC microseconds: of what takes turns, whose turn it is."""
+        if not any(pin.items for pin in self.pins):
+            return self
+        return self.model_copy(update={"pins": tuple(pin.at(now) for pin in self.pins)})
 
     def check(self, columns: Columns) -> None:
         """Refuse conditions about attributes that no item of a catalogue has.
@@ -180,6 +228,12 @@ class Rules(Strict):
         for text in (self.exclude, *(quota.where for quota in self.quotas)):
             if text:
                 Expression.filter(text).check(columns)
+        for field in (quota.by for quota in self.quotas if quota.by):
+            if columns.kinds.get(split(field)[1]) not in _TEXTS:
+                texts = [name for name, kind in columns.kinds.items() if kind in _TEXTS]
+                raise ConfigError(
+                    f"Quota by {field!r}: no field of texts.", hint=nearest(field, texts)
+                )
         if self.objective is not None:
             self.objective.check(columns)
 

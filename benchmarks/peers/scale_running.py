@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 FACTORS, EPOCHS, K, NEIGHBOURS = 64, 8, 20, 100
-BLOCK = 256
+BLOCK = 32
+"""People scored at once where NDCG is found: memory is to be that of the systems."""
 
 
 def load(folder):

@@ -42,9 +42,9 @@ def test_many_steps_of_conjugate_gradients_are_exact(data: Dataset) -> None:
     start = rng.standard_normal((len(data.users), 7)).astype(np.float32)
     matrix = data.matrix(None)
     exact = IALS(l2=0.1, solver="cholesky").solve(matrix, y)
-    slow = IALS(l2=0.1, cg_steps=30).solve(matrix, y, start)
+    slow = IALS(l2=0.1, cg_steps=30).solve(matrix, y, start.copy())
     np.testing.assert_allclose(slow, exact, rtol=1e-3, atol=1e-4)
-    few = IALS(l2=0.1, cg_steps=2).solve(matrix, y, start)
+    few = IALS(l2=0.1, cg_steps=2).solve(matrix, y, start.copy())
     assert np.abs(few - exact).max() > np.abs(slow - exact).max()
 
 

@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from endcap.models.parallel import over_blocks
 
@@ -29,44 +30,36 @@ def solve_rows(
     Parameters
     ----------
     matrix
-        (indptr, columns, weights) of CSR (n, m).
+        (indptr, columns, weights) of CSR (n, m); weights of any number type.
     other
         float32 (m, d): the y.
     normal
         base, float32 (d, d), symmetric positive semi-definite (a diagonal one needs no turn);
         and ridge, float32 (n,), above 0.
     start
-        float32 (n, d): where to start; None starts at 0.
+        float32 (n, d): where to start, which is overwritten by x; None starts at 0.
     steps
         At most so many for each row; 0 goes on to `TOLERANCE`.
     """
-    base, ridge = normal
-    diagonal = np.diagonal(base)
-    if not np.array_equal(base, np.diag(diagonal)):
+    (base, ridge), (indptr, columns, weights) = normal, matrix
+    shared, turn = np.diagonal(base).copy(), None
+    if not np.array_equal(base, np.diag(shared)):
         shared, turn = turned(base)
-        x = None if start is None else start @ turn
-        x = _solve(matrix, other @ turn, (shared, ridge), x, steps)
-        return np.asarray(x @ turn.T, np.float32)
-    x = None if start is None else start.copy()
-    return _solve(matrix, other, (diagonal.copy(), ridge), x, steps)
-
-
-def _solve(
-    matrix: tuple[npt.NDArray[np.integer], ...],
-    other: Array,
-    normal: tuple[Array, Array],
-    start: Array | None,
-    steps: int,
-) -> Array:
-    """The same where `base` is given by its diagonal; `start` is overwritten."""
-    n, d = len(matrix[0]) - 1, other.shape[1]
+        other = other @ turn
+    n, d = len(indptr) - 1, other.shape[1]
     x = np.zeros((n, d), np.float32) if start is None else start
     most = steps or 4 * d
 
     def block(first: int, last: int) -> None:
-        _steps((first, last), matrix, other, normal, (x, most))
+        rows, part = slice(first, last), x[first:last]
+        near = part if turn is None else part @ turn
+        entries = indptr[first : last + 1], columns, weights
+        _steps(entries, other, (shared, ridge[rows]), (near, most))
+        if turn is not None:
+            np.matmul(near, turn.T, out=part)
 
-    over_blocks(n, BLOCK, block)
+    with threadpool_limits(1, "blas"):  # the cores are busy with blocks already
+        over_blocks(n, BLOCK, block)
     return x
 
 
@@ -77,18 +70,17 @@ def turned(base: Array) -> tuple[Array, Array]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _steps(span, matrix, y, normal, run):  # type: ignore[no-untyped-def]
-    """Improve a span of rows of x in place."""
-    (first, last), (indptr, columns, weights), (shared, ridge) = span, matrix, normal
-    x, most = run
+def _steps(matrix, y, normal, run):  # type: ignore[no-untyped-def]
+    """Improve x in place."""
+    (indptr, columns, weights), (shared, ridge), (x, most) = matrix, normal, run
     d = y.shape[1]
     longest = 0
-    for row in range(first, last):
+    for row in range(len(x)):
         longest = max(longest, indptr[row + 1] - indptr[row])
     near, w = np.empty((longest, d), np.float32), np.empty(longest, np.float32)
     residual, inverse = np.empty(d, np.float32), np.empty(d, np.float32)
     p, ap = np.empty(d, np.float32), np.empty(d, np.float32)
-    for row in range(first, last):
+    for row in range(len(x)):
         a, n = indptr[row], indptr[row + 1] - indptr[row]
         if n == 0:
             x[row] = 0

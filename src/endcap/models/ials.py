@@ -71,14 +71,23 @@ class IALS(HistorySpec):
         return IALSModel(self, data.users, data.items, y @ turn, known, np.diag(squares))
 
     def alternate(self, by_user: sparse.csr_array, rng: Rng = 0) -> Iterator[tuple[Array, Array]]:
-        """Yield the factors of users and items, float32 (n, d), after each epoch."""
+        """Yield the factors of users and items, float32 (n, d), after each epoch.
+
+        The next epoch improves them where they are. Both are turned before each half of it, which
+        changes no product, so that their Gram matrix is a diagonal and nothing of their size needs
+        to be made.
+        """
         random = np.random.default_rng(rng)
-        by_item = by_user.T.tocsr()
+        ones = by_user.nnz and (by_user.data == 1).all()  # then one byte holds a weight
+        data = np.ones(by_user.nnz, np.int8) if ones else by_user.data
+        by_item = sparse.csr_array(
+            (data, by_user.indices, by_user.indptr), shape=by_user.shape
+        ).T.tocsr()
         scale = self.init / np.sqrt(self.factors)
         x, y = (_normals(random, (n, self.factors), scale) for n in by_user.shape)
         for _ in range(self.epochs):
-            x = self.solve(by_user, y, x)
-            y = self.solve(by_item, x, y)
+            x = self.solve(by_user, y, x, _turn(y, x))
+            y = self.solve(by_item, x, y, _turn(x, y))
             yield x, y
 
     def solve(
@@ -97,16 +106,18 @@ class IALS(HistorySpec):
         other
             float32 (m, d).
         start
-            float32 (n, d): where conjugate gradients start; None goes on until they converge.
+            float32 (n, d): where conjugate gradients start, which they overwrite; None goes on
+            until they converge.
         other_gram
             float32 (d, d): ``other.T @ other`` where it is known.
         """
         base = np.float32(self.unobserved) * (gram(other) if other_gram is None else other_gram)
         weights = matrix if self.alpha == 1 else matrix * np.float32(self.alpha)
-        arrays, normal = parts(weights), (base, self._ridge(weights))
+        normal = base, self._ridge(weights)
         if self.solver == "cg":
             steps = 0 if start is None else self.cg_steps
-            return solve_rows(arrays, other, normal, start, steps)
+            return solve_rows(parts(weights, weights.data.dtype), other, normal, start, steps)
+        arrays = parts(weights)
         out = np.zeros((matrix.shape[0], other.shape[1]), np.float32)
 
         def block(first: int, last: int) -> None:
@@ -116,7 +127,10 @@ class IALS(HistorySpec):
         return out
 
     def _ridge(self, weights: sparse.csr_array) -> Array:
-        taken = np.asarray(weights.sum(axis=1), np.float64) + self.unobserved * weights.shape[1]
+        # SciPy would sum bytes, which are all ones, by eight bytes each.
+        ones = weights.data.dtype == np.int8
+        seen = np.diff(weights.indptr) if ones else weights.sum(axis=1)
+        taken = np.asarray(seen, np.float64) + self.unobserved * weights.shape[1]
         return np.asarray(self.l2 * taken**self.frequency, np.float32)
 
 
@@ -127,6 +141,16 @@ def _normals(random: np.random.Generator, shape: tuple[int, int], scale: float) 
         part = out[start : start + BLOCK]
         part[:] = random.standard_normal(part.shape) * scale
     return out
+
+
+def _turn(factors: Array, others: Array) -> Array:
+    """Turn both in place into the axes of the former; return its Gram matrix, a diagonal."""
+    squares, turn = turned(gram(factors))
+    for array in (factors, others):
+        for start in range(0, len(array), BLOCK):
+            part = array[start : start + BLOCK]
+            part[:] = part @ turn
+    return np.diag(squares)
 
 
 def gram(factors: Array) -> Array:

@@ -8,8 +8,8 @@ from scipy import sparse
 
 from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
-from endcap.models.nearest import nearest
-from endcap.models.weighting import HistorySpec, bm25, power, row_squares, scale_rows, tf_idf
+from endcap.models.nearest import Columns, nearest
+from endcap.models.weighting import HistorySpec, bm25, bm25_once, idf, power, scale_rows, tf_idf
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -56,14 +56,21 @@ class ItemKNN(HistorySpec):
             similar = scale_rows(similar, power(similar.sum(axis=1), -1.0))
         return similar
 
-    def _weigh(self, columns: sparse.csr_array) -> sparse.csr_array:
+    def _weigh(self, columns: sparse.csr_array) -> Columns:
         """Weigh items as documents whose words are the users who took them."""
-        if self.weighting == "bm25":
-            return bm25(columns, self.k1, self.b)
-        return tf_idf(columns) if self.weighting == "tf-idf" else columns
+        if self.weighting == "none":
+            return Columns(columns)
+        if (columns.data == 1).all():  # then every weight is a product of two
+            rarity = idf(columns)
+            if self.weighting == "tf-idf":
+                return Columns(columns, user=rarity)
+            return Columns(columns, item=bm25_once(columns, self.k1, self.b), user=rarity)
+        return Columns(
+            bm25(columns, self.k1, self.b) if self.weighting == "bm25" else tf_idf(columns)
+        )
 
-    def _nearest(self, columns: sparse.csr_array, progress: Progress) -> sparse.csr_array:
-        lengths = np.sqrt(row_squares(columns))
+    def _nearest(self, columns: Columns, progress: Progress) -> sparse.csr_array:
+        lengths = np.sqrt(columns.squares())
         exponent = 2 * self.source_norm if self.similarity == "cosine" else 0.0
         left = power(lengths, exponent)
         right = power(lengths, 2 - exponent if self.similarity == "cosine" else 0.0)

@@ -9,8 +9,8 @@ import pydantic
 
 from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
-from endcap.models.nearest import nearest
-from endcap.models.weighting import HistorySpec, power, rows_of, scale_columns
+from endcap.models.nearest import Columns, nearest
+from endcap.models.weighting import HistorySpec, power, rows_of
 from endcap.prepare.dataset import Dataset
 from endcap.schema.progress import Progress, silent
 
@@ -42,7 +42,7 @@ class RP3Beta(HistorySpec):
         items = np.bincount(rows_of(columns), columns.data, columns.shape[0])
         users = np.bincount(columns.indices, columns.data, columns.shape[1])
         walks = nearest(
-            scale_columns(columns, power(users, -self.user_alpha / 2)),
+            Columns(columns, user=power(users, -self.user_alpha / 2)),
             (power(items, self.alpha), power(items, self.beta), 0.0),
             self.neighbours,
             progress,

@@ -158,12 +158,14 @@ def rows_of(matrix: sparse.csr_array) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
-def parts(matrix: sparse.csr_array) -> tuple[npt.NDArray[np.integer], ...]:
-    """Return (indptr, indices, data) for a kernel, of types that never vary."""
+def parts(
+    matrix: sparse.csr_array, dtype: npt.DTypeLike = np.float32
+) -> tuple[npt.NDArray[np.integer], ...]:
+    """Return (indptr, indices, data) for a kernel, of types that never vary but for `dtype`."""
     return (
         matrix.indptr.astype(np.int64, copy=False),
         matrix.indices.astype(np.int32, copy=False),
-        matrix.data.astype(np.float32, copy=False),
+        matrix.data.astype(dtype, copy=False),
     )
 
 
@@ -187,11 +189,20 @@ def bm25(documents: sparse.csr_array, k1: float, b: float) -> sparse.csr_array:
 
     ``idf x (k1 + 1) w / (k1 (1 - b + b length / mean length) + w)`` (Robertson and Zaragoza 2009).
     """
-    length = documents.sum(axis=1)
-    mean = float(length.mean()) if len(length) else 1.0
-    norm = np.asarray(k1 * (1 - b + b * length / max(mean, 1e-12)), np.float32)
+    norm = _damping(documents, k1, b)
     data = _bm25(parts(documents), (norm, np.float32(k1 + 1)), idf(documents).astype(np.float32))
     return sparse.csr_array((data, documents.indices, documents.indptr), shape=documents.shape)
+
+
+def bm25_once(documents: sparse.csr_array, k1: float, b: float) -> npt.NDArray[np.float32]:
+    """Return float32 (n,): what `bm25` makes of a word of weight 1 in each document, but `idf`."""
+    return np.asarray((k1 + 1) / (_damping(documents, k1, b) + 1), np.float32)
+
+
+def _damping(documents: sparse.csr_array, k1: float, b: float) -> npt.NDArray[np.float32]:
+    length = documents.sum(axis=1)
+    mean = float(length.mean()) if len(length) else 1.0
+    return np.asarray(k1 * (1 - b + b * length / max(mean, 1e-12)), np.float32)
 
 
 @numba.njit(cache=True, nogil=True)

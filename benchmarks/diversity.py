@@ -6,13 +6,14 @@ chosen on validation, for each loss of NDCG that is allowed; the test is asked o
 by a bonus for what was shown least so far, users being answered one after the other.
 
     python -m benchmarks diversity                                        (Amazon Beauty)
-    python -m benchmarks diversity --likeness attributes --models ease,slit
+    python -m benchmarks diversity --likeness words
     python -m benchmarks diversity --data ../shared/data/online-retail --picture out.svg
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -38,9 +39,10 @@ from endcap.evaluate.tuning import Trial
 from endcap.features.labels import one_hot
 from endcap.models.candidates import Candidates
 from endcap.prepare.split import Fixed, Split, Temporal, last_labels
-from endcap.recommend.filters.columns import paths
+from endcap.recommend.slates.alike import labels, shared
 from endcap.recommend.slates.compose import compose
 from endcap.recommend.slates.problem import Problem
+from endcap.schema.spans import seconds
 
 K, DEPTH = 10, 100
 KNOB = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
@@ -52,10 +54,13 @@ LOSSES = (0.012, 0.036)
 COVERAGE_LOSS = 0.02
 CAUTION = 0.9
 """Share of an allowed loss that is used up on validation: the test is another draw."""
-LIKENESS = {"words": "TF-IDF vectors", "attributes": "brand and categories, a label each"}
+LIKENESS = {
+    "attributes": "brand and parts of categories (the words of the title where there is neither)",
+    "words": "TF-IDF vectors",
+}
 COMMON = 0.5
 """A label that this share of the items bears tells nothing."""
-VALID_USERS, MODELS, BUDGET = 2_000, "ease,transitions", "120s"
+USERS, VALID_USERS, MODELS, BUDGET = 12_000, 5_000, "ease,slit", "240s"
 
 
 class Knobs(NamedTuple):
@@ -93,12 +98,12 @@ class Ground(NamedTuple):
 def main(argv: list[str]) -> dict[str, Any]:
     """Run on ``--data``, by default Amazon Beauty."""
     parser = study.parser(__doc__)
-    parser.add_argument("--users", type=int, default=3_000, help="at most so many test users")
+    parser.add_argument("--users", type=int, default=USERS, help="at most so many test users")
     parser.add_argument(
         "--likeness",
-        choices=("words", "attributes"),
-        default="words",
-        help="items are alike by TF-IDF of words, or by the cosine of their brand and categories",
+        choices=tuple(LIKENESS),
+        default="attributes",
+        help="items are alike by the cosine of their brand and categories, or by TF-IDF of words",
     )
     parser.add_argument("--picture", type=Path, help="draw the curve here (SVG)")
     parser.set_defaults(models=MODELS, budget=BUDGET)
@@ -197,7 +202,8 @@ def _grounds(
     found = choose(
         study.entrants(args, source),
         trial,
-        budget_s=study.seconds(args.budget),
+        budget_s=seconds(args.budget),
+        clock=process_time if args.processor_time else perf_counter,
         progress=study._say,
     )
     weights = found.blend.weights
@@ -211,8 +217,11 @@ def _grounds(
 
 
 def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:
-    by_labels = likeness == "attributes"
-    vectors = attributes(exam.split.train.item_table) if by_labels else exam.vectors
+    if likeness == "attributes":
+        named = named_items(exam.split.train.item_table)
+        alike = [shared([named[i] for i in lists.row(q)[0]]) for q in range(len(lists))]
+        return Ground(lists, alike, exam, attributes(named))
+    vectors = exam.vectors
     assert vectors is not None, "nothing is known of any item: variety cannot be measured"
     alike = []
     for query in range(len(lists)):
@@ -222,21 +231,21 @@ def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:
     return Ground(lists, alike, exam, vectors)
 
 
-def attributes(table: pa.Table) -> sparse.csr_array:
-    """Return CSR float32 (items, labels), rows of length 1: the brand, each part of categories.
+def named_items(table: pa.Table) -> list[list[str]]:
+    """Return the labels of each item of a catalogue, as slates compare them."""
+    names = ("title", "brand", "categories")
+    return [labels(row) for row in table.select(names).to_pylist()]
+
+
+def attributes(named: Sequence[Sequence[str]]) -> sparse.csr_array:
+    """Return CSR float32 (items, labels), rows of length 1.
 
     What most items bear, such as the root of all categories, tells nothing and is left out.
     """
-    parts = [
-        [f"brand {brand}"] * bool(brand) + [part for path in row or () for part in paths(path)]
-        for brand, row in zip(
-            table["brand"].to_pylist(), table["categories"].to_pylist(), strict=True
-        )
-    ]
-    labels = one_hot(parts)
-    labels = labels[:, np.flatnonzero(np.asarray(labels.sum(axis=0)) < COMMON * len(parts))]
-    length = np.sqrt(np.maximum(np.asarray(labels.sum(axis=1)).ravel(), 1))
-    return sparse.csr_array(sparse.diags_array(1 / length) @ labels, dtype=np.float32)
+    borne = one_hot(named)
+    borne = borne[:, np.flatnonzero(np.asarray(borne.sum(axis=0)) < COMMON * len(named))]
+    length = np.sqrt(np.maximum(np.asarray(borne.sum(axis=1)).ravel(), 1))
+    return sparse.csr_array(sparse.diags_array(1 / length) @ borne, dtype=np.float32)
 
 
 def _split(source: Folder) -> Split:
@@ -308,5 +317,5 @@ def _print(
     print(f"{'plain':<20}{base.ndcg:9.4f}{base.ild:9.4f}{base.coverage:10.4f}")
     for knob, row in curve:
         print(f"{f'diversity {knob:g}':<20}{row.ndcg:9.4f}{row.ild:9.4f}{row.coverage:10.4f}")
-    for name, row in figures.items():
-        print(f"{name}: {row}")
+    for name, told in figures.items():
+        print(f"{name}: {told}")

@@ -65,11 +65,12 @@ def test_an_objective_wins_what_it_weighs(
 def test_attributes_are_alike_by_the_labels_they_share() -> None:
     table = pa.table(
         {
+            "title": ["red", "red", "red", "red", "red"],
             "brand": ["Acme", "Acme", None, "Zeta", "Zeta"],
             "categories": [["All > Nails"], ["All > Nails"], ["All > Hair"], ["All > Hair"], None],
         }
     )
-    vectors = diversity.attributes(table)
+    vectors = diversity.attributes(diversity.named_items(table))
     alike = (vectors @ vectors.T).toarray()
     assert alike[0, 1] == pytest.approx(1)
     assert alike[0, 2] == 0  # the root of all categories tells nothing

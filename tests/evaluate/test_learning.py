@@ -264,3 +264,11 @@ def test_seconds_are_those_of_the_clock(data: Dataset, tmp_path: Path, quick: No
     found = learn(data, tmp_path, clock=lambda: float(next(ticks)), budget_s=1e6)
     assert found.seconds > found.chosen.seconds > 0
     assert timedelta(seconds=found.seconds) < timedelta(seconds=10_000)
+
+
+def test_where_nothing_is_said_of_items_the_knob_of_variety_is_not_reported(
+    learnt: Learnt, tmp_path: Path
+) -> None:
+    assert learnt.artefact.facts["diversity"] == []
+    page = write_html(learnt, tmp_path / "t.html").read_text(encoding="utf-8")
+    assert "What variety costs" not in page

@@ -20,7 +20,14 @@ from rich.progress import (
 from rich.table import Table
 
 from endcap.evaluate.learning import Learnt, chances_for, learn_store
-from endcap.evaluate.learning_report import said_of, said_of_chances, table, to_dict, write_html
+from endcap.evaluate.learning_report import (
+    said_of,
+    said_of_chances,
+    said_of_knob,
+    table,
+    to_dict,
+    write_html,
+)
 from endcap.events.opening import open_store
 from endcap.recommend.artefacts import Artefact, Listed, listing, rollback
 from endcap.recommend.distribution import share
@@ -191,6 +198,9 @@ def _print_learnt(learnt: Learnt, page: Path, *, as_json: bool) -> None:
     if learnt.artefact.chances is not None:
         for line in said_of_chances(learnt.artefact.chances.facts):
             console.print(line)
+    line = said_of_knob(learnt.artefact.facts.get("diversity", []))
+    if line:
+        console.print(line)
     rival = learnt.contest
     if rival is not None:
         low, high = rival.interval

@@ -12,6 +12,7 @@ import structlog
 from endcap.evaluate.champion import Contest, contest
 from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.exam import Exam
+from endcap.evaluate.knob import plain, turned
 from endcap.evaluate.lineup import Profile, line_up
 from endcap.evaluate.outcomes import asking, learn_chances, recipe_chances, tolerant
 from endcap.evaluate.ranking import ENOUGH_LISTS, Ranked, learn_ranker
@@ -163,6 +164,7 @@ def learn(
     said = dict(facts or {})
     if chosen is not None:
         said["choice"] = _facts(chosen, match, ranked)
+        said["diversity"] = _curve(chosen)
     options: dict[str, Any] = {"seed": seed, "settings": settings, "progress": progress}
     options |= {"ranker": ranker, "chances": chances}
     artefact = train(data, recipe, folder, facts=said, **options)
@@ -231,6 +233,17 @@ def _chances(chosen: Chosen, ranker: Ranker | None, data: Dataset) -> Chances | 
     }
     whole = replace(validation(data), target=exam.split.target or PURCHASE)
     return learn_chances(levels, whole, exclude_seen=exam.exclude_seen, seed=exam.seed)
+
+
+def _curve(chosen: Chosen) -> list[dict[str, float]]:
+    """Measure the knob `diversity` on what was held back; a report can do without."""
+    models = {name: choice.model for name, choice in chosen.choices.items()}
+    trial = chosen.trial
+    try:
+        return plain(turned(models, chosen.blend.weights, trial.exam, trial.k))
+    except (EndcapError, MemoryError) as error:
+        log.warning("the knob diversity was not measured", reason=str(error))
+        return []
 
 
 def chances_for(

@@ -1,6 +1,6 @@
 """What a training tried and found: for a terminal, as plain values, as a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ def to_dict(learnt: Learnt) -> dict[str, Any]:
         }
     if learnt.ranked is not None:
         found["second_stage"] = learnt.ranked.facts()
+    if learnt.artefact.facts.get("diversity"):
+        found["diversity"] = learnt.artefact.facts["diversity"]
     if learnt.artefact.chances is not None:
         found["chances"] = dict(learnt.artefact.chances.facts)
     if learnt.contest is not None:
@@ -100,6 +102,19 @@ def said_of_chances(facts: Mapping[str, Any]) -> list[str]:
         for name, told in judged.items()
         if "ece" in told
     ]
+
+
+def said_of_knob(curve: Sequence[Mapping[str, float]]) -> str:
+    """Return a line on what the knob `diversity` costs and wins; empty where it does nothing."""
+    if not curve or not curve[0]["ndcg"] or not curve[0]["ild"]:
+        return ""
+    start = curve[0]
+    steps = [
+        f"{row['diversity']:g}: {row['ild'] / start['ild'] - 1:+.1%} for "
+        f"{1 - row['ndcg'] / start['ndcg']:.1%}"
+        for row in curve[1:]
+    ]
+    return f"diversity (variety won for NDCG lost): {', '.join(steps)}"
 
 
 def write_html(learnt: Learnt, path: Path) -> Path:

@@ -13,6 +13,7 @@ from endcap.recommend.filters.expression import Bools
 from endcap.recommend.filters.world import World
 from endcap.recommend.newcomers import Fresh
 from endcap.recommend.places.past import past_picks
+from endcap.recommend.places.variants import Variants
 from endcap.recommend.recipe import Level, Placement
 from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf
@@ -37,6 +38,8 @@ class Answering:
         UTC microseconds.
     screen
         What the placement and the request let through.
+    variants
+        What is a variant of what, where only one of each product is wanted.
     """
 
     artefact: Artefact | None
@@ -47,6 +50,7 @@ class Answering:
     who: str | None
     now: int
     screen: Screen
+    variants: Variants | None = None
     _world: World | None = field(default=None, init=False)
     _moment: Moment | None = field(default=None, init=False)
 
@@ -99,7 +103,10 @@ class Answering:
 
     def _question(self, artefact: Artefact, screen: Screen) -> Question:
         words = artefact.items
-        allowed = screen.rows(words, self.state.available_rows(words, self.now))
+        available = self.state.available_rows(words, self.now)
+        if self.variants is not None:
+            available = self.variants.with_sold_out(words, available)
+        allowed = screen.rows(words, available)
         if self.request.rank:
             given = words.places(self.request.rank)
             allowed = np.intersect1d(allowed, given).astype(np.int32)

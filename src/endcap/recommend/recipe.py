@@ -209,6 +209,9 @@ class Placement(Strict):
         What shapes the slate as a whole (see `recommend.slates`).
     fill
         Whether the catalogue fills what no level could; without, a slate may be short.
+    variants
+        ``one``: of each product (``group_id``) at most one variant, in stock; one that was taken or
+        is on the page hides its like, and one that is sold out speaks for them.
     closed
         When another placement answers, because the need of this page is met.
     """
@@ -219,6 +222,7 @@ class Placement(Strict):
     boost: str = ""
     rules: Rules = Rules()
     fill: bool = True
+    variants: Literal["each", "one"] = "each"
     closed: Closed | None = None
 
     @pydantic.model_validator(mode="after")

@@ -13,9 +13,10 @@ import structlog
 
 from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
-from endcap.recommend.composing import OBJECTIVE, apply_rules, depth, forecast, told
+from endcap.recommend.composing import OBJECTIVE, WIDTH, apply_rules, depth, forecast, told
 from endcap.recommend.evidence import seen
 from endcap.recommend.places.needs import alike, is_about, met
+from endcap.recommend.places.variants import Variants
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
 from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf, explained
@@ -138,13 +139,23 @@ class Recommender:
             screen = screen.weighing(
                 state.columns, alike(closed, needs, state.columns), closed.factor
             )
-        asked = Answering(self._loaded, placement, request, state, history, who, now, screen)
+        variants = None
+        if placement.variants == "one":
+            variants = Variants.of(state.columns, lambda ids: state.on_shelf(screen.ids(ids), now))
+        if variants is not None:
+            shelf.depth, shelf.sift = max(shelf.depth, WIDTH * k), variants.one_each
+            screen = screen.narrowed(state.columns, variants.others(taken))
+        asked = Answering(
+            self._loaded, placement, request, state, history, who, now, screen, variants
+        )
         asked.fill(shelf)
+        if rules.idle:
+            shelf.picks = shelf.picks[:k]
         effects: tuple[Effect, ...] = ()
         cost = nan
         chances = self._loaded.chances if self._loaded else None
         with stage("compose"):
-            if shelf.depth:
+            if shelf.depth and not rules.idle:
                 composed = apply_rules(
                     rules, shelf, request, state, asked.world, chances, who=who, fill=asked.fill
                 )

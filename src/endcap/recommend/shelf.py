@@ -76,6 +76,8 @@ class Shelf:
         Why this is less than the placement asks for.
     depth
         How many are wanted to choose from, where that is more than k.
+    sift
+        Lets through what may stand beside what is there, replaced or not; None lets all through.
     """
 
     k: int
@@ -84,6 +86,7 @@ class Shelf:
     served_by: str = EMPTY
     notes: list[str] = field(default_factory=list)
     depth: int = 0
+    sift: Callable[[Iterable[Pick]], Iterable[Pick]] | None = None
 
     @property
     def missing(self) -> int:
@@ -93,6 +96,8 @@ class Shelf:
     def put(self, level: str, picks: Iterable[Pick]) -> None:
         """Add what a level chose, as far as it is wanted and not taken."""
         fresh = (pick for pick in picks if pick.item_id not in self.taken)
+        if self.sift is not None:
+            fresh = (pick for pick in self.sift(fresh) if pick.item_id not in self.taken)
         added = list(islice(fresh, self.missing))
         if not added:
             self.skip(f"{level}: nothing found")

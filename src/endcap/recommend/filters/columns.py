@@ -212,6 +212,11 @@ class Columns:
         """Return the rows of items, int32 (n,), 0 for those that the catalogue does not hold."""
         return np.fromiter(map(self._row_of.get, item_ids, repeat(UNKNOWN_ROW)), np.int32)
 
+    def ids(self, rows: Iterable[int]) -> list[str]:
+        """Return the ids of rows of the catalogue, none of them `UNKNOWN_ROW`."""
+        names = list(self._row_of)
+        return [names[row - 1] for row in rows]
+
     def settle(self) -> None:
         """Number the texts that filters ask about, so that no request has to wait for it."""
         with self.lock:

@@ -1,0 +1,95 @@
+"""Variants of one product: one of them is shown, one that is in stock."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.filters.columns import UNKNOWN_ROW, Columns, Rows, TextColumn
+from endcap.recommend.filters.kinds import ATTRIBUTES
+from endcap.recommend.shelf import Pick
+
+GROUP = "group_id"
+OnShelf = Callable[[Sequence[str]], Sequence[str]]
+"""Returns those of some items that may be shown, in their order."""
+
+
+@dataclass(slots=True)
+class Variants:
+    """What is a variant of what, for one slate; it belongs to one call and ends with it.
+
+    Attributes
+    ----------
+    columns
+        The catalogue, whose ``group_id`` names the product of a variant.
+    codes
+        int32 (rows of the catalogue,): the product of each item, 0 where it has none.
+    on_shelf
+        What may be shown at this moment.
+    shown
+        Products that have their variant on the slate.
+    """
+
+    columns: Columns
+    codes: Rows
+    on_shelf: OnShelf
+    shown: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, columns: Columns, on_shelf: OnShelf) -> "Variants | None":
+        """Return what the catalogue says; None where it knows no products of variants."""
+        with columns.lock:
+            column = columns.columns[GROUP]
+            assert isinstance(column, TextColumn)
+            return cls(columns, column.codes, on_shelf) if len(column.texts) > 1 else None
+
+    def others(self, item_ids: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Return bool (rows of the catalogue,): what is no variant of a product of some items."""
+        known = np.unique(self._of(item_ids))
+        return ~np.isin(self.codes, known[known > 0])
+
+    def with_sold_out(self, words: Vocabulary, available: Rows) -> Rows:
+        """Return `available`, rows of `words`, and those whose product another may stand for."""
+        with self.columns.lock:
+            view = self.columns.view(words)
+        known = np.where(view < len(self.codes), view, UNKNOWN_ROW)
+        may = self.codes[known] > 0
+        may[available] = True
+        return np.flatnonzero(may).astype(np.int32)
+
+    def one_each(self, picks: Iterable[Pick]) -> Iterator[Pick]:
+        """Yield the first pick of each product; one that is sold out speaks for its like."""
+        for pick in picks:
+            code = int(self._of([pick.item_id])[0])
+            if code == 0:
+                yield pick
+            elif code not in self.shown:
+                stands = self._in_stock(pick.item_id, code)
+                if stands:
+                    self.shown.add(code)
+                    yield pick if stands == pick.item_id else replace(pick, item_id=stands)
+
+    def _of(self, item_ids: Iterable[str]) -> Rows:
+        rows = self.columns.rows(item_ids)
+        return self.codes[np.where(rows < len(self.codes), rows, UNKNOWN_ROW)]
+
+    def _in_stock(self, item_id: str, code: int) -> str:
+        """Return the item, or the variant on the shelf that has most in common with it, or none."""
+        if self.on_shelf([item_id]):
+            return item_id
+        with self.columns.lock:
+            rows = np.flatnonzero(self.codes == code)
+            common = self._in_common(int(self.columns.rows([item_id])[0]), rows)
+            ids = self.columns.ids(rows[np.argsort(-common, kind="stable")])
+        return next(iter(self.on_shelf(ids)), "")
+
+    def _in_common(self, row: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return int64 (n,): how many attributes of items are those of one."""
+        common = np.zeros(len(rows), np.int64)
+        for name, column in self.columns.columns.items():
+            if name.startswith(ATTRIBUTES):
+                held = column.codes if isinstance(column, TextColumn) else column.values
+                common += held[rows] == held[row]
+        return common

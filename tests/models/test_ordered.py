@@ -70,6 +70,22 @@ def test_the_second_step_reaches_what_never_followed_directly() -> None:
     assert two.items.tolist() == [1, 2]
 
 
+def test_a_second_step_is_a_product_of_which_the_largest_stay(data: Dataset) -> None:
+    one = Transitions(second_step=0, source=0, target=0).fit(data)
+    t = one.effects.toarray().astype(float)
+    sums = t.sum(axis=1, keepdims=True)
+    whole = t + 0.3 * np.divide(t, sums, out=np.zeros_like(t), where=sums > 0) @ t
+    np.fill_diagonal(whole, 0)
+    counts = np.bincount(data.column("item"), minlength=len(data.items))[one.rows].astype(float)
+    whole *= counts**-0.3 / counts[:, None]
+    found = Transitions().fit(data)
+    np.testing.assert_allclose(found.effects.toarray(), whole, rtol=1e-5)
+    assert found.effects.has_sorted_indices
+    few = Transitions(neighbours=3).fit(data).effects.toarray()
+    least = np.sort(whole, axis=1)[:, -3:][:, :1]
+    np.testing.assert_allclose(few, np.where(whole >= np.maximum(least, 1e-9), whole, 0), rtol=1e-5)
+
+
 def test_slist_is_the_joint_ridge_of_both_directions(data: Dataset) -> None:
     spec = SLIT(l2=7.0, past_decay=0.6, future_decay=0.5, order_free=0.4)
     past, future = (side.toarray().astype(float) for side in windows(data, 0.6, 0.5))

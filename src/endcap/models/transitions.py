@@ -2,10 +2,10 @@
 
 import numpy as np
 import pydantic
-from scipy import sparse
 
 from endcap.models.base import Rng
 from endcap.models.linear import LinearModel
+from endcap.models.onward import onward
 from endcap.models.ordered import windows
 from endcap.models.weighting import HistorySpec, power, scale_columns, scale_rows
 from endcap.prepare.dataset import Dataset
@@ -18,7 +18,8 @@ class Transitions(HistorySpec):
     ``T_ij = sum over cuts exp(-(gap - 1) / reach)``, then
     ``effects = n_i^-source (T + second_step R T)_ij n_j^-target`` with R the row-normalised T.
     A Markov chain with a window: quick to learn, and all there is to know in short histories.
-    Time O(events x window), memory O(distinct pairs).
+    Time O(events x window) and, for a second step, that of `onward`; memory O(distinct pairs +
+    items x neighbours).
 
     Stability: caller.
     """
@@ -27,6 +28,8 @@ class Transitions(HistorySpec):
     """What followed counts 1/e after this many events."""
     second_step: float = pydantic.Field(default=0.3, ge=0)
     """Share of the second step; 0 walks one only."""
+    neighbours: int = pydantic.Field(default=1000, ge=1)
+    """Effects kept of each item where a second step is walked, the largest."""
     source: float = pydantic.Field(default=1.0, ge=0, le=1)
     """Divide by (events of the source item) ** this."""
     target: float = pydantic.Field(default=0.3, ge=0, le=1)
@@ -43,14 +46,10 @@ class Transitions(HistorySpec):
         pairs = (last.T @ future).tocsr()
         pairs.setdiag(0)
         pairs.eliminate_zeros()
+        held = power(counts[rows], -self.target)
         if self.second_step:
-            onward = scale_rows(pairs, self.second_step * power(pairs.sum(axis=1), -1.0))
-            pairs = sparse.csr_array(pairs + onward @ pairs)
-            pairs.setdiag(0)
-            pairs.eliminate_zeros()
-        effects = scale_columns(
-            scale_rows(pairs, power(counts[rows], -self.source)), power(counts[rows], -self.target)
-        )
+            pairs = onward(pairs, self.second_step, held, self.neighbours, progress)
+        effects = scale_columns(scale_rows(pairs, power(counts[rows], -self.source)), held)
         effects.sort_indices()
         progress(1, 1)
         return LinearModel(self, data.users, data.items, rows, effects)

@@ -82,6 +82,36 @@ def test_twin_replicas_that_do_not_share_miss_events(tmp_path: Path) -> None:
         assert pair[1].seen() == 0
 
 
+def impression(replica: Replica, number: int, item: str) -> None:
+    """Show an item to u at one replica, and let it follow what it showed."""
+    row = event(number, kind="impression", visitor_id=None, user_id="u", item_id=item)
+    table = events(row)
+    replica.store.log.append(table)
+    replica.live.impressions_stored(table)
+
+
+def test_what_one_replica_showed_counts_at_the_other(pair: tuple[Replica, Replica]) -> None:
+    """Promise: caps and fatigue count what any worker showed, with the next request."""
+    one, two = pair
+    one.post(1_000)  # the first word there is makes whoever hears it read everything
+    assert two.seen() == 1
+    assert two.live.shown_to("u") == {}
+    for number in range(100):
+        impression(pair[number % 2], number, f"i{number % 3}")
+        other = pair[(number + 1) % 2].live
+        other.history("u")  # as each request does first
+        assert sum(other.shown_to("u").values()) == number + 1
+    assert one.live.exposure == two.live.exposure == {"i0": 34, "i1": 33, "i2": 33}
+
+
+def test_twin_replicas_that_do_not_share_count_their_own(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        one, two = [Replica(tmp_path, LiveSettings(), stack) for _ in range(2)]
+        assert two.live.shown_to("u") == {}
+        impression(one, 0, "a")
+        assert (one.live.shown_to("u"), two.live.shown_to("u")) == ({"a": 1}, {})
+
+
 def test_a_catalogue_change_an_alias_and_a_promotion_travel(
     pair: tuple[Replica, Replica],
 ) -> None:

@@ -7,6 +7,7 @@ request sees the event wherever it lands. Without the bus each history is read f
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
@@ -21,6 +22,7 @@ from endcap import plugins
 from endcap.events.store import Receipt, Store
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.state import History
+from endcap.schema.actors import actor
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import LiveSettings
 from endcap.schema.tables import EVENTS
@@ -37,13 +39,13 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     Attributes
     ----------
     kind
-        ``items``: rows of the catalogue are other ones or gone; ``erased``: nothing is stored of
-        some actors any more; ``promoted``: another artefact serves; ``reload``: more has changed
-        than was told.
+        ``items``: rows of the catalogue are other ones or gone; ``shown``: somebody was shown
+        something; ``erased``: nothing is stored of some actors any more; ``promoted``: another
+        artefact serves; ``reload``: more has changed than was told.
     ids
         Items, the visitor and the user of an alias, or actors.
     rows
-        Events as an Arrow record batch of schema `EVENTS`.
+        Events as an Arrow record batch of schema `EVENTS`; for ``shown``, how often which item.
     columns
         Fingerprint of that schema, which another version may not share.
     repeats
@@ -52,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         The replica.
     """
 
-    kind: Literal["events", "items", "alias", "erased", "promoted", "reload"]
+    kind: Literal["events", "items", "shown", "alias", "erased", "promoted", "reload"]
     ids: tuple[str, ...] = ()
     rows: bytes = b""
     columns: str = ""
@@ -125,6 +127,8 @@ def apply(live: LiveState, change: Change) -> None:
             live.events_elsewhere(_unpacked(change.rows), repeats=change.repeats)
         case "items":
             live.items_changed(change.ids)
+        case "shown":
+            live.shown_elsewhere(change.ids, _decoded(change.rows))
         case "alias":
             LiveState.alias_stored(live, *change.ids)
         case "erased":
@@ -200,6 +204,15 @@ class SharedState(LiveState):
         if events.num_rows:
             repeats = receipt.duplicate > 0
             self._tell(told_events(events, repeats=repeats, sender=self._name))
+
+    def impressions_stored(self, events: pa.Table) -> None:
+        """See `LiveState.impressions_stored`; what fatigue and reach count is told in few bytes."""
+        super().impressions_stored(events)
+        people = zip(*(events[name].to_pylist() for name in ("user_id", "visitor_id")), strict=True)
+        actors = {who for pair in people if (who := actor(*pair))}
+        items = Counter(item for item in events["item_id"].to_pylist() if item)
+        told = msgspec.msgpack.encode(items)
+        self._tell(Change("shown", ids=tuple(sorted(actors)), rows=told, sender=self._name))
 
     def items_stored(self, items: pa.Table) -> None:
         """See `LiveState.items_stored`; two replicas may change one item at the same moment."""
@@ -315,6 +328,7 @@ class SharedState(LiveState):
         return True
 
 
+_decoded: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
 _COLUMNS: Final = blake2b(EVENTS.to_string().encode(), digest_size=8).hexdigest()
 
 

@@ -140,7 +140,7 @@ class LiveState:
     def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return item id -> how often an actor was shown it since they last took it up.
 
-        What another process showed is seen within a minute.
+        What another process showed, which shares no bus with this one, is seen within a minute.
         """
         return self._shown.of(self.resolve(actor)).unclicked(since)
 
@@ -152,6 +152,13 @@ class LiveState:
     def impressions_stored(self, events: pa.Table) -> None:
         """Follow impressions that have just become durable."""
         self._follow_shown(_rows(events))
+
+    def shown_elsewhere(self, actors: Sequence[str], items: Mapping[str, int]) -> None:
+        """Follow impressions that another process stored: to whom, and how often which item."""
+        with self._people:
+            for who in actors:
+                self._shown.forget(self.resolve(who))
+            self._exposure.update(items)
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """Return the rows of `words` that may be shown at `now` (UTC µs), int32, rising."""

@@ -207,6 +207,20 @@ def test_a_short_budget_still_blends_what_it_had_time_for(split: Split, trial: T
     assert found.blend.weights == {"popular": 1.0}
 
 
+def test_a_guess_is_corrected_by_the_fits_before_it(trial: Trial) -> None:
+    items = int((trial.exam.buyers > 0).sum())
+    cube = (items / 10_000) ** 3
+    entrants = {
+        "popular": Entrant("popular"),
+        "ease": Entrant("ease", cubic_s=100 / cube),  # as if of a machine that takes 100 s
+        "slit": Entrant("slit", cubic_s=500 / cube),
+    }
+    quick = choose(entrants, trial, budget_s=1000, clock=ticking(0.5))
+    assert "slit" in quick.choices
+    slow = choose(entrants, trial, budget_s=1000, clock=ticking(60.0))
+    assert slow.skipped["slit"].startswith("no time")
+
+
 def test_progress_tells_each_model_and_the_blend(trial: Trial) -> None:
     told: list[tuple[str, int, int]] = []
     entrants = {"item-knn": Entrant("item-knn", {"neighbours": (5, 10)})}

@@ -123,18 +123,23 @@ def _first(
     left: Callable[[Mapping[str, Choice]], float],
     progress: Callable[[str], Progress],
 ) -> tuple[dict[str, Choice], dict[str, str]]:
-    """Let everybody answer once who can and for whom there is time; say why others do not."""
+    """Let everybody answer once who can and for whom there is time; say why others do not.
+
+    Guesses are of another machine: the last fit that had one says how fast this one is.
+    """
     choices: dict[str, Choice] = {}
     skipped: dict[str, str] = {}
+    pace = 1.0
     for name, tuner in tuners.items():
-        time = left(choices)
-        if choices and time <= (1 + REFIT_MARGIN) * tuner.guess_s:
-            skipped[name] = f"no time: {time:.0f} s left, a fit takes about {tuner.guess_s:.0f} s"
+        time, guess = left(choices), tuner.guess_s(pace)
+        if choices and time <= (1 + REFIT_MARGIN) * guess:
+            skipped[name] = f"no time: {time:.0f} s left, a fit takes about {guess:.0f} s"
             continue
         progress(name)(0, tuner.steps, "first settings")
         most = FIRST_SHARE * time / (1 + REFIT_MARGIN) if choices else float("inf")
         try:
             choices[name] = tuner.first(most)
+            pace = tuner.pace(choices[name].fit_s) or pace
         except OutOfTimeError as error:
             skipped[name] = f"no time: {time:.0f} s left, {error}"
         except EndcapError as error:

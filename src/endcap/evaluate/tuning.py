@@ -126,10 +126,14 @@ class Tuner:
         """How many settings are still to be tried."""
         return len(self._left)
 
-    @property
-    def guess_s(self) -> float:
-        """About how many seconds a fit takes, 0 where it is quick."""
-        return self._entrant.guess_s(int((self._trial.exam.buyers > 0).sum()))
+    def guess_s(self, pace: float = 1.0) -> float:
+        """Return about how many seconds a fit takes, 0 where it is quick; see `Entrant`."""
+        return self._entrant.guess_s(int((self._trial.exam.buyers > 0).sum()), pace)
+
+    def pace(self, fit_s: float) -> float | None:
+        """Return how slow a fit was beside the guess; None where it does not grow so."""
+        known = self._entrant.cubic_s and not self._entrant.capped_s
+        return fit_s / self.guess_s() if known else None
 
     @property
     def answer_s(self) -> float:
@@ -203,7 +207,7 @@ class Tuner:
 
     def _fit(self, settings: Mapping[str, Any], limit_s: float) -> Model:
         exam, watch = self._trial.exam, silent
-        if isfinite(limit_s) and not self.guess_s:  # a fit with a guess was let in by it
+        if isfinite(limit_s) and not self.guess_s():  # a fit with a guess was let in by it
             watch = Watch(limit_s, self._clock)
         return self._spec(settings).fit(exam.split.train, rng=exam.seed, progress=watch)
 

@@ -1,6 +1,6 @@
 """Row 28: who comes too often waits, the others do not; headers say how much is left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,12 @@ import httpx
 import pytest
 from served_shop import Served
 
-from endcap.schema.settings import LimitSettings
+from endcap.schema.settings import LimitSettings, LiveSettings
 from endcap.serve.keys import Key, KeyRing
-from endcap.serve.rates import Rates
+from endcap.serve.rates import Rates, open_rates
+from endcap.serve.rates_shared import SharedCounts, make_counts
+from endcap.testing.servers import RedisServer, until
+from real_servers import needs_redis
 
 
 def bearer(folder: Path, kind: Any) -> dict[str, str]:
@@ -83,12 +86,68 @@ def test_a_shopper_is_counted_by_events_and_nothing_of_a_refused_batch_is_stored
     assert shop.client.post("/v1/events/batch", json=more, headers=secret).status_code == 202
 
 
-def test_workers_share_a_keys_limit_and_not_a_shoppers() -> None:
-    key = Key("abc", "public", "", "", "")
-    rates = Rates(LimitSettings(public_per_minute=10, actor_per_minute=6), workers=4)
-    assert [v.ok for _ in range(4) if (v := rates.key(key))] == [True] * 3 + [False]
-    assert [v.ok for _ in range(7) if (v := rates.actor("v"))] == [True] * 6 + [False]
+KEY = Key("abc", "public", "", "", "")
+LIMITS = LimitSettings(public_per_minute=10, actor_per_minute=6)
+
+
+def came(workers: Sequence[Rates], times: int) -> tuple[int, int]:
+    """Let a key and a shopper come `times`, to one worker after the other; return who got in."""
+    turns = [workers[n % len(workers)] for n in range(times)]
+    keys = [verdict.ok for rates in turns if (verdict := rates.key(KEY))]
+    shoppers = [verdict.ok for rates in turns if (verdict := rates.actor("v"))]
+    return sum(keys), sum(shoppers)
+
+
+def test_workers_of_a_server_count_together(tmp_path: Path) -> None:
+    make_counts(tmp_path / "rates")
+    workers = [Rates(LIMITS, SharedCounts(tmp_path / "rates")) for _ in range(3)]
+    assert came(workers, 30) == (10, 6)
+    for worker in workers:
+        worker.close()
+
+
+def test_twin_workers_that_count_alone_let_in_three_times_as_many() -> None:
+    assert came([Rates(LIMITS) for _ in range(3)], 30) == (30, 18)
     assert Rates(LimitSettings(actor_per_minute=0)).actor("v") is None
+
+
+@needs_redis
+def test_servers_that_share_a_redis_count_together_and_outlive_it(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    live = LiveSettings(url=server.url, prefix="rates")
+    servers = [open_rates(LIMITS, live) for _ in range(3)]
+    try:
+        assert came(servers, 30) == (10, 6)
+        server.stop()
+        assert came(servers, 30) == (30, 18)
+        server.start()
+        until(lambda: came(servers, 300) == (0, 0) or came(servers, 3) == (0, 0))
+    finally:
+        for one in servers:
+            one.close()
+        server.stop()
+
+
+def test_counts_slide_with_the_minute_and_strangers_make_room(tmp_path: Path) -> None:
+    now = [6000.0]
+    make_counts(tmp_path / "rates", slots=64)
+    counts = SharedCounts(tmp_path / "rates", clock=lambda: now[0])
+    assert [counts.acquire_sliding_window_entry("v", 6, 60) for _ in range(7)] == [True] * 6 + [
+        False
+    ]
+    now[0] += 90  # half of the minute before still counts
+    assert [counts.acquire_sliding_window_entry("v", 6, 60) for _ in range(4)] == [True] * 3 + [
+        False
+    ]
+    now[0] += 120
+    assert counts.get_sliding_window("v", 60)[::2] == (0, 0)
+    assert counts.acquire_sliding_window_entry("v", 6, 60, 5)
+    for stranger in range(500):
+        assert counts.acquire_sliding_window_entry(f"s{stranger}", 6, 60)
+    assert counts.get_sliding_window("v", 60)[2] == 5  # who comes often is not the one to leave
+    counts.clear_sliding_window("v", 60)
+    assert counts.get_sliding_window("v", 60)[2] == 0
+    counts.close()
 
 
 @pytest.mark.parametrize("cost", [7, 1000])

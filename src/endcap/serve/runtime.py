@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, ParamSpec, Self, TypeVar
 
 import structlog
+from limits.storage import SlidingWindowCounterSupport
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
@@ -29,7 +30,7 @@ from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
-from endcap.serve.rates import Rates
+from endcap.serve.rates import open_rates
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
@@ -74,7 +75,13 @@ class Runtime:
     Stability: caller.
     """
 
-    def __init__(self, settings: Settings, store: Store, bus: LiveBus | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        bus: LiveBus | None = None,
+        counts: SlidingWindowCounterSupport | None = None,
+    ) -> None:
         self.settings = settings
         self.store = store
         self.metrics = Metrics()
@@ -82,7 +89,7 @@ class Runtime:
         self.draining = False
         self.slates = 0
         self.keys = KeyRing(settings.store.folder)
-        self.rates = Rates(settings.limits, settings.serve.workers)
+        self.rates = open_rates(settings.limits, settings.live, counts)
         self.running: dict[str, str] = {}
         self.together = {claims: Together(self, claims=claims) for claims in (False, True)}
         self.kinds = {
@@ -126,7 +133,13 @@ class Runtime:
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
     @classmethod
-    def open(cls, settings: Settings, *, bus: LiveBus | None = None) -> Self:
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        bus: LiveBus | None = None,
+        counts: SlidingWindowCounterSupport | None = None,
+    ) -> Self:
         """Open the store that the settings name and load what is current.
 
         Raises
@@ -134,7 +147,7 @@ class Runtime:
         StoreError
             When the store cannot be opened.
         """
-        return cls(settings, open_store(settings.store), bus)
+        return cls(settings, open_store(settings.store), bus, counts)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read or score in a thread, and wait for it without holding up other requests."""
@@ -185,6 +198,7 @@ class Runtime:
         if self._ear:
             self._ear.close()
         self.live.close()
+        self.rates.close()
         self.store.close()
         if self.telemetry:
             self.telemetry.close()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from limits.storage import SlidingWindowCounterSupport
 from starlette.routing import BaseRoute
 
 from endcap.schema.settings import Settings
@@ -21,20 +22,27 @@ from endcap.serve.sharing import LiveBus
 from endcap.serve.tracker import routes as tracker_routes
 
 
-def create_app(settings: Settings, *, bus: LiveBus | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    bus: LiveBus | None = None,
+    counts: SlidingWindowCounterSupport | None = None,
+) -> FastAPI:
     """Return the application; its `app.state.runtime` is open until the app's lifespan ends.
 
     Parameters
     ----------
     bus
         Over which workers of one machine follow each other; unused where the settings name one.
+    counts
+        Where workers of one machine count together how often somebody comes.
 
     Raises
     ------
     EndcapError
         When the store cannot be opened.
     """
-    runtime = Runtime.open(settings, bus=bus)
+    runtime = Runtime.open(settings, bus=bus, counts=counts)
     app = FastAPI(
         title="Endcap",
         version=__version__,

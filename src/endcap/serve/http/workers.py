@@ -32,6 +32,7 @@ from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server
 from endcap.serve.logs import configure_logs
 from endcap.serve.metrics import SHARED_FOLDER
+from endcap.serve.rates_shared import SharedCounts, make_counts
 from endcap.serve.sharing_local import LocalBus, make_ring
 
 RESPAWN_SECONDS: Final = 1.0
@@ -67,6 +68,7 @@ class Workers:
         with TemporaryDirectory(prefix="endcap-") as place, self._signals():
             folder = Path(place)
             make_ring(folder / "ring")
+            make_counts(folder / "rates")
             gc.collect()
             gc.freeze()  # a fork that looks for garbage in them would copy its pages
             os.environ[SHARED_FOLDER] = place  # spawned workers count into files in it
@@ -161,7 +163,8 @@ def _work(settings: Settings, bound: socket.socket, folder: Path, ready: Any) ->
     values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # it was chosen before `SHARED_FOLDER` was set
     threads.one_for_each_request()
     try:
-        app = create_app(settings, bus=LocalBus(folder / "ring"))
+        counts = SharedCounts(folder / "rates")
+        app = create_app(settings, bus=LocalBus(folder / "ring"), counts=counts)
     except EndcapError as error:
         sys.stderr.write(f"endcap: {error}\n")
         sys.exit(error.exit_code)

@@ -1,17 +1,24 @@
 """Row 6: the same key and body get the same answer again, and the work is done once."""
 
+import sqlite3
 import threading
 import time
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from served_shop import Served, served
 
+from endcap.events.postgres.writer import PEN
 from endcap.events.store import Receipt
 from endcap.schema.settings import Settings
 from endcap.serve.http.app import create_app
+from endcap.testing.servers import until
+from real_servers import needs_postgres
 
 EVENT = {"kind": "view", "user_id": "u", "item_id": "a"}  # no event_id: only the key protects it
 WRITES = [
@@ -89,6 +96,65 @@ def test_while_the_first_is_running_the_second_is_a_conflict(shop: Served) -> No
     first.join()
     assert answers[0].status_code == 202
     shop.runtime.store.log.submit = real  # type: ignore[method-assign]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgres)])
+def workers(
+    request: pytest.FixtureRequest, serve: Callable[..., Served], tmp_path: Path
+) -> tuple[Served, Served, Callable[[], AbstractContextManager[object]]]:
+    """Two servers of one store, and what keeps both from committing for a while."""
+    if request.param == "sqlite":
+        pair = serve(), serve()
+        return *pair, lambda: _pen_of_sqlite(tmp_path / "events.db")
+    url = request.getfixturevalue("postgres").new_database()
+    pair = serve(store={"url": url}), serve(store={"url": url})
+    return *pair, lambda: _pen_of_postgresql(url)
+
+
+@contextmanager
+def _pen_of_sqlite(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def _pen_of_postgresql(url: str) -> Iterator[None]:
+    with psycopg.connect(url) as other:
+        other.execute(PEN)
+        yield
+
+
+def sent_to_both(workers: Any) -> tuple[list[Any], int]:
+    """Send one request under one key to two servers; the second while the first cannot commit."""
+    one, two, keep_pen = workers
+    with ThreadPoolExecutor(2) as pool:
+        with keep_pen():
+            first = pool.submit(send, one, "POST", "/v1/events", EVENT, "k")
+            until(lambda: one.metric("endcap_ingest_queue_depth") == 1)
+            second = pool.submit(send, two, "POST", "/v1/events", EVENT, "k")
+            until(lambda: second.done() or two.metric("endcap_ingest_queue_depth") == 1)
+        answers = [first.result(), second.result()]
+    return answers, one.runtime.store.log.count()
+
+
+def test_of_two_servers_given_a_key_at_once_one_does_the_work(workers: Any) -> None:
+    (first, second), stored = sent_to_both(workers)
+    assert (first.status_code, second.status_code, stored) == (202, 409, 1)
+    assert (second.json()["code"], second.headers["retry-after"]) == ("still-running", "1")
+    again = send(workers[1], "POST", "/v1/events", EVENT, "k")
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_twin_servers_that_reserve_nothing_both_do_the_work(
+    workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for server in workers[:2]:
+        monkeypatch.setattr(server.runtime.store, "reserve", lambda _: True)
+    answers, stored = sent_to_both(workers)
+    assert ([answer.status_code for answer in answers], stored) == ([202, 202], 2)
 
 
 def test_the_answer_survives_a_restart(tmp_path: Path) -> None:

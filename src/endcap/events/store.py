@@ -311,6 +311,15 @@ class Store(Protocol):
     def recall(self, key: str) -> Remembered | None:
         """Return what was answered under an idempotency key, for at least 24 hours."""
 
+    def reserve(self, key: str) -> bool:
+        """Reserve an idempotency key; return whether nobody else who shares the place has it.
+
+        Until `release`, or until this process is no more.
+        """
+
+    def release(self, key: str) -> None:
+        """Let others have a key that was reserved."""
+
     def healthy(self) -> tuple[bool, str]:
         """Return whether the store takes writes, and why not."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from endcap.events.postgres import engine
 from endcap.events.postgres.dialect import PostgresDialect
 from endcap.events.postgres.log import PostgresEventLog
+from endcap.events.postgres.reservations import SessionReservations
 from endcap.events.postgres.writer import PostgresWriter
 from endcap.events.sql.store import SQLStore
 from endcap.schema.errors import StoreError
@@ -49,6 +50,7 @@ class PostgresStore(SQLStore):
             engine.readers(writer.target, writer.place),
             PostgresDialect(),
             PostgresEventLog,
+            SessionReservations(writer.target, writer.place),
             limit=settings.queue_events,
             clock=clock,
         )

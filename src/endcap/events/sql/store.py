@@ -13,6 +13,7 @@ from endcap.events.sql.documents import SQLDocuments
 from endcap.events.sql.log import SQLEventLog
 from endcap.events.sql.parcels import SQLParcels
 from endcap.events.sql.quarantine import SQLQuarantine
+from endcap.events.sql.reservations import Reservations
 from endcap.events.sql.slates import SQLSlates
 from endcap.events.store import Erased, Receipt, Remembered
 from endcap.schema.errors import StoreError
@@ -28,6 +29,8 @@ class SQLStore:
     ----------
     writer, readers, dialect, log
         What writes, what reads, how to say it, and the class that scans the log.
+    reservations
+        Of idempotency keys.
     limit
         Rows that may wait for their commit.
     clock
@@ -45,6 +48,7 @@ class SQLStore:
         readers: Readers,
         dialect: Dialect,
         log: type[SQLEventLog],
+        reservations: Reservations,
         *,
         limit: int,
         clock: Callable[[], float],
@@ -52,6 +56,7 @@ class SQLStore:
         self._writer = writer
         self._database = Database(Committer(writer, limit=limit), readers, dialect)
         self._answers = Answers(readers, clock)
+        self._reservations = reservations
         self._rejected = counters.Rejected()
         self._closing = threading.Lock()
         self._closed = False
@@ -87,6 +92,14 @@ class SQLStore:
         """See `Store.recall`."""
         return self._answers.recall(key)
 
+    def reserve(self, key: str) -> bool:
+        """See `Store.reserve`."""
+        return self._reservations.reserve(key)
+
+    def release(self, key: str) -> None:
+        """See `Store.release`."""
+        self._reservations.release(key)
+
     def counts(self) -> Receipt:
         """Return what became of all events ever handed to this place; the sum law holds.
 
@@ -110,6 +123,7 @@ class SQLStore:
             self._save_rejected()
             self._database.committer.close()
             self._closed = True
+            self._reservations.close()
             self._database.readers.close()
             self._writer.close()
 

@@ -8,6 +8,7 @@ from endcap.events.sqlite import faults
 from endcap.events.sqlite.dialect import SQLiteDialect
 from endcap.events.sqlite.engine import BUSY_SECONDS, Durability, readers
 from endcap.events.sqlite.log import SQLiteEventLog
+from endcap.events.sqlite.reservations import FileReservations
 from endcap.events.sqlite.writer import SQLiteWriter
 from endcap.schema.settings import StoreSettings
 
@@ -46,6 +47,7 @@ class SQLiteStore(SQLStore):
             readers(self._file.path),
             SQLiteDialect(),
             SQLiteEventLog,
+            FileReservations(settings.folder),
             limit=settings.queue_events,
             clock=clock,
         )

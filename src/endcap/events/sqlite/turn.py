@@ -59,8 +59,8 @@ class WriteTurn:
     def __init__(self, folder: Path, *, timeout: float) -> None:
         self._timeout = timeout
         with ExitStack() as files:
-            self._place = files.enter_context(_lock_file(folder / "events.place.lock"))
-            self._pen = files.enter_context(_lock_file(folder / "events.pen.lock"))
+            self._place = files.enter_context(lock_file(folder / "events.place.lock"))
+            self._pen = files.enter_context(lock_file(folder / "events.pen.lock"))
             self._files = files.pop_all()
 
     @contextmanager
@@ -97,7 +97,8 @@ class WriteTurn:
             time.sleep(POLL_SECONDS)
 
 
-def _lock_file(path: Path) -> IO[bytes]:
+def lock_file(path: Path) -> IO[bytes]:
+    """Open a file to lock, and make it where there is none; raises `StoreError`."""
     try:
         return path.open("ab")
     except OSError as error:

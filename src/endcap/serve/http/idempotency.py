@@ -1,9 +1,10 @@
 """Doing a write once, however often a nervous client sends it.
 
 After Stripe's `Idempotency-Key`: the same key and the same request get the same answer again; the
-same key with another request is refused; a request still running is a conflict. Answers are kept
-in the store; those to events in the transaction that stores the events, so that they survive a
-crash between commit and answer. Failures are not kept: nothing was done, so it may be tried again.
+same key with another request is refused; a request still running, in whichever worker or replica,
+is a conflict. Answers are kept in the store; those to events in the transaction that stores the
+events, so that they survive a crash between commit and answer. Failures are not kept: nothing was
+done, so it may be tried again.
 """
 
 import asyncio
@@ -33,19 +34,22 @@ async def once(call: Call, content: bytes, handler: Handler) -> Answer:
     if key is None:
         return await handler(call)
     call.key, call.body_hash = _checked(key), _hash(call, content)
-    running = call.runtime.running
+    running, store = call.runtime.running, call.runtime.store
     if key in running:
         _refuse_other(running[key], call)
-        headers = {"retry-after": "1"}
-        detail = f"A request with the key {key!r} is still running."
-        raise ApiError(409, "still-running", detail, hint="Try again.", headers=headers)
+        raise _still_running(key)
     running[key] = call.body_hash
     try:
-        known = await call.runtime.run(call.runtime.store.recall, key)
-        if known:
-            _refuse_other(known.body_hash, call)
-            return Answer(known.status, known.answer, REPLAYED)
-        return await handler(call)
+        if not await call.runtime.run(store.reserve, key):
+            raise _still_running(key)
+        try:
+            known = await call.runtime.run(store.recall, key)
+            if known:
+                _refuse_other(known.body_hash, call)
+                return Answer(known.status, known.answer, REPLAYED)
+            return await handler(call)
+        finally:
+            await call.runtime.run(store.release, key)
     finally:
         del running[key]
 
@@ -67,6 +71,13 @@ def _checked(key: str) -> str:
     what = "An Idempotency-Key has 1 to 255 visible ASCII characters."
     fault = Fault(what, "bad-key", field="Idempotency-Key")
     raise ApiError(422, "invalid-request", what, errors=[fault])
+
+
+def _still_running(key: str) -> ApiError:
+    """Return the answer to a key that somebody works on, here or in another process."""
+    headers = {"retry-after": "1"}
+    detail = f"A request with the key {key!r} is still running."
+    return ApiError(409, "still-running", detail, hint="Try again.", headers=headers)
 
 
 def _refuse_other(body_hash: str, call: Call) -> None:

@@ -447,6 +447,18 @@ class StoreContract(
                 ).result() == Receipt(received=1, stored=stored, duplicate=1 - stored)
             assert store.recall("k") == _told(Receipt(received=1, stored=1))
 
+    def test_a_key_is_reserved_for_one_store_at_a_time(self, opener: Opener) -> None:
+        """Whoever shares the place has to wait, until it is released or its owner is gone."""
+        with closing(opener()) as one:
+            two = opener()
+            assert [two.reserve("a"), one.reserve("b")] == [True, True]
+            assert [one.reserve("a"), two.reserve("a"), two.reserve("b")] == [False] * 3
+            two.release("a")
+            two.release("b")  # not its own: nothing happens
+            assert [one.reserve("a"), two.reserve("b"), two.reserve("c")] == [True, False, True]
+            two.close()
+            assert one.reserve("c")
+
     def test_two_stores_share_a_place(self, opener: Opener) -> None:
         """A server and an import: both write, each sees what the other stored."""
         with closing(opener()) as one, closing(opener()) as two, ThreadPoolExecutor(8) as pool:

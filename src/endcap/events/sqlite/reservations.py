@@ -4,7 +4,7 @@ import struct
 import sys
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from endcap.events.sql.reservations import Reservations
 from endcap.events.sqlite.turn import lock_file
@@ -19,29 +19,35 @@ class FileReservations(Reservations):
     Parameters
     ----------
     folder
-        Where the file lies.
-
-    Raises
-    ------
-    StoreError
-        When the folder takes no files.
+        Where the file lies; it is opened for the first key.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._file = lock_file(folder / "events.keys.lock")
+        self._path = folder / "events.keys.lock"
+        self._file: IO[bytes] | None = None
 
     def lock(self, key: str) -> bool:
-        """See `Reservations.lock`; keys meet in one byte of 2^62 as good as never."""
+        """See `Reservations.lock`; keys meet in one byte of 2^62 as good as never.
+
+        Raises
+        ------
+        StoreError
+            When the folder takes no files.
+        """
+        if self._file is None:
+            self._file = lock_file(self._path)
         return _lock(self._file.fileno(), _place(key))
 
     def unlock(self, key: str) -> None:
         """See `Reservations.unlock`."""
+        assert self._file is not None
         _unlock(self._file.fileno(), _place(key))
 
     def close(self) -> None:
         """See `Reservations.close`."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _place(key: str) -> int:

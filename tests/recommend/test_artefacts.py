@@ -8,7 +8,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 from recommend_worlds import NOW, MemoryState, artefact, catalogue_of, checkerboard, recipe
 
 from endcap.models.popular import Popular, PopularModel
+from endcap.models.store import read_manifest
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.artefacts import (
@@ -27,6 +30,7 @@ from endcap.recommend.artefacts import (
     load_serving,
     new_id,
     promote,
+    prune,
     publish,
     rollback,
     training_lock,
@@ -102,8 +106,6 @@ def test_same_data_and_seed_give_the_same_files(tmp_path):
 
 
 def _manifest(folder: Path) -> dict:
-    from endcap.models.store import read_manifest
-
     return read_manifest(folder / "models" / ids(folder)[0])
 
 
@@ -206,11 +208,41 @@ def test_the_newest_five_are_kept_and_the_one_that_serves(tmp_path):
     assert ids(tmp_path) == made[1:]
     rollback(tmp_path, made[1])
     publish(tmp_path, artefact(id=new_id(NOW + timedelta(days=9), "x")))
-    from endcap.recommend.artefacts import prune
-
     assert prune(tmp_path, keep=2) == made[2:5]
     assert current(tmp_path) == made[1]
     assert ids(tmp_path)[0] == made[1]
+
+
+def test_twin_where_only_the_newest_is_kept_nothing_can_be_taken_back(tmp_path):
+    trained(tmp_path, 0)
+    newest = trained(tmp_path, 1)
+    assert len(prune(tmp_path, keep=1)) == 1
+    with pytest.raises(ArtefactError, match="no sound artefact before"):
+        rollback(tmp_path)
+    assert current(tmp_path) == newest
+
+
+def test_rolling_back_waits_for_no_trainer(tmp_path):
+    """Row 33: one that hangs, or has died, holds nobody up."""
+    first, _ = trained(tmp_path, 0), trained(tmp_path, 1)
+    with training_lock(tmp_path):
+        began = time.monotonic()
+        assert rollback(tmp_path) == first == current(tmp_path)
+        assert time.monotonic() - began < 10  # 2 s are promised; machines may be busy
+
+
+def test_twin_a_store_that_checks_no_hash_serves_what_is_damaged(tmp_path, monkeypatch):
+    older, newer = trained(tmp_path, 0), trained(tmp_path, 1)
+    promote(tmp_path, older)
+    (effects,) = (tmp_path / "models" / newer).rglob("effects.npy")
+    spoilt = bytearray(effects.read_bytes())
+    spoilt[-1] ^= 1
+    effects.write_bytes(spoilt)
+    with pytest.raises(ArtefactError):
+        promote(tmp_path, newer)
+    monkeypatch.setattr("endcap.models.store.read_manifest", partial(read_manifest, verify=False))
+    promote(tmp_path, newer)
+    assert current(tmp_path) == newer
 
 
 def test_one_trainer_at_a_time(tmp_path):

@@ -3,7 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import pytest
 from served_shop import Served
 
 from endcap.prepare.run import prepare_store
+from endcap.recommend.artefacts import current, load_artefact
 from endcap.recommend.recipe import load_recipe
 from endcap.recommend.training import train
+from endcap.schema.errors import ArtefactError
 from endcap.schema.settings import Settings
 
 NOW = datetime.now(UTC)
@@ -73,6 +77,20 @@ def test_row_26_a_damaged_artefact_leaves_the_catalogue_to_answer(
     assert shop.metric('endcap_fallback_total{reason="catalogue"}') == 1
 
 
+def test_row_26_twin_a_server_that_insists_on_its_model_does_not_even_start(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "current").write_text("20260101T000000000-deadbeef")
+
+    def strict(folder: Path) -> tuple[Any, str]:
+        return load_artefact(folder, current(folder) or ""), ""
+
+    monkeypatch.setattr("endcap.recommend.recommender.load_serving", strict)
+    with pytest.raises(ArtefactError):
+        serve()
+
+
 def test_row_31_a_new_artefact_takes_over_and_each_answer_is_of_one(
     shop: Served, tmp_path: Path
 ) -> None:
@@ -121,13 +139,14 @@ def test_a_purchase_changes_the_shoppers_next_answer(shop: Served, tmp_path: Pat
     assert "你买过" in zh["items"][0]["why"]
 
 
-def test_row_12_a_full_queue_says_come_back_and_keeps_nothing(
-    serve: Callable[..., Served], tmp_path: Path
-) -> None:
-    shop = serve(store={"queue_events": 10})
-    shop.items({"item_id": "a"})
-    writer = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")  # somebody else holds the pen: commits wait
+@contextmanager
+def stuck(shop: Served, folder: Path) -> Iterator[tuple[Callable[[int], None], list[Any]]]:
+    """Keep the shop from committing; lend what posts eight events, and the answers.
+
+    Sixteen of them wait: the committing thread has taken eight and is stuck with them.
+    """
+    writer = sqlite3.connect(folder / "events.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")  # somebody else holds the pen
     answers: list[httpx.Response] = []
 
     def post(n: int) -> None:
@@ -139,28 +158,58 @@ def test_row_12_a_full_queue_says_come_back_and_keeps_nothing(
 
     waiting = [threading.Thread(target=post, args=(n,)) for n in range(2)]
     try:
-        waiting[0].start()
-        until(lambda: shop.metric("endcap_ingest_queue_depth") == 8)
-        time.sleep(0.3)  # the committing thread has taken the first batch and is stuck with it
-        waiting[1].start()
-        time.sleep(0.3)
-        post(2)
-        refused = answers.pop()
+        for number, one in enumerate(waiting, 1):
+            one.start()
+            until(lambda: shop.metric("endcap_ingest_queue_depth") == 8 * number)  # noqa: B023
+            time.sleep(0.3)
+        yield post, answers
+    finally:
+        writer.execute("ROLLBACK")
+        writer.close()
+        for one in waiting:
+            one.join()
+
+
+def test_row_12_a_full_queue_says_come_back_and_keeps_nothing(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    shop = serve(store={"queue_events": 16})
+    shop.items({"item_id": "a"})
+    with stuck(shop, tmp_path) as (post, answers):
+        began = time.monotonic()
+        for n in range(2, 12):
+            post(n)
+        told, answers[:] = (time.monotonic() - began) / 10, []
+        refused = answers_of(shop, 12)
+        assert told < 1  # 50 ms are promised on a machine of its own
         assert refused.status_code == 429, refused.text
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["code"] == "busy"
         assert shop.slate(user_id="u")["items"]
-    finally:
-        writer.execute("ROLLBACK")
-        writer.close()
-    for thread in waiting:
-        thread.join()
-    stored = sum(a.json()["stored"] for a in answers if a.status_code == 202)
+        assert shop.metric("endcap_ingest_queue_depth") == 16
+    assert [answer.json()["stored"] for answer in answers] == [8, 8]
     viewed = shop.runtime.store.log.scan(kinds=["view"])  # what was shown is in the log too
-    assert stored == sum(batch.num_rows for batch in viewed) > 0
-    assert shop.metric("endcap_events_rejected_total") >= 8
-    post(2)
-    assert answers[-1].json()["stored"] == 8
+    assert sum(batch.num_rows for batch in viewed) == 16
+    assert shop.metric("endcap_events_rejected_total") == 88
+    assert answers_of(shop, 2).json()["stored"] == 8
+
+
+def answers_of(shop: Served, n: int) -> httpx.Response:
+    """Post eight events, and return the answer."""
+    rows = [{"event_id": f"{n}-{k}", "kind": "view", "user_id": "u"} for k in range(8)]
+    return shop.post(*({**row, "item_id": "a"} for row in rows))
+
+
+def test_row_12_twin_without_a_bound_all_that_comes_is_held_in_memory(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    shop = serve(store={"queue_events": 1_000_000})
+    shop.items({"item_id": "a"})
+    with ThreadPoolExecutor(10) as pool, stuck(shop, tmp_path) as (post, answers):
+        for n in range(2, 12):
+            pool.submit(post, n)
+        until(lambda: shop.metric("endcap_ingest_queue_depth") == 96)
+    assert {answer.status_code for answer in answers} == {202}
 
 
 def test_a_failed_commit_changes_nothing_that_is_shown(shop: Served) -> None:

@@ -11,6 +11,7 @@ from served_shop import Served
 from endcap.cli import app as cli
 from endcap.client import Client
 from endcap.events.opening import open_store
+from endcap.events.sqlite.dialect import SQLiteDialect
 from endcap.events.store import Store
 from endcap.prepare.weights import kind_weights
 from endcap.schema.settings import LiveSettings, StoreSettings
@@ -32,6 +33,7 @@ def view(item: str, **who: str) -> dict[str, str]:
 
 def live_through(shop: Served) -> None:
     """Everything that leaves a trace of Ann."""
+    shop.runtime.warmed()  # or what is read of the log now may be counted later
     shop.items(*[{"item_id": f"i{n}"} for n in range(6)])
     shop.client.put("/v1/users", json={"users": [{"user_id": ANN, "attributes": {"city": "Wien"}}]})
     shop.post(view("i1", user_id=ANN), view("i2", visitor_id=GUEST), view("i3", user_id="bob"))
@@ -69,10 +71,25 @@ def test_a_person_is_gone_at_once_and_from_every_file(
     shop.slate(k=3, visitor_id=GUEST)  # under way while it happened, as it were
     shop.runtime.answered.flush()
     shop.runtime.impressions.flush()
+    assert files_that_name_her(shop, tmp_path) == []
+    assert (tmp_path / "events.db").exists()
+
+
+def files_that_name_her(shop: Served, folder: Path) -> list[Path]:
     shop.runtime.close()
-    whole = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert whole
-    assert not [path for path in whole if MARK in path.read_bytes()]
+    return [path for path in folder.rglob("*") if path.is_file() and MARK in path.read_bytes()]
+
+
+def test_twin_a_store_that_only_deletes_rows_still_holds_the_person(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SQLiteDialect, "wipe", SQLiteDialect.unwipe)
+    shop = serve()
+    live_through(shop)
+    with Client(str(shop.client.base_url)) as client:
+        client.erase(user_id=ANN)
+    assert history(shop, ANN) == []
+    assert files_that_name_her(shop, tmp_path)
 
 
 def test_a_visitor_is_a_person_too(shop: Served) -> None:

@@ -37,6 +37,11 @@ def test_row_25_a_slate_that_takes_too_long_comes_from_the_catalogue(stuck: Serv
         assert f"within {more.get('timeout_ms', 100)} ms" in slate["reason"]
 
 
+def test_row_25_twin_without_a_deadline_the_shopper_waits_for_the_disk(stuck: Served) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        stuck.client.get("/v1/recommendations?user_id=u&timeout_ms=25000", timeout=1)
+
+
 def test_row_24_who_asks_for_too_much_is_told_to_come_back_and_events_go_on(stuck: Served) -> None:
     answers: list[httpx.Response] = []
 

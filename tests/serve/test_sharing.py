@@ -173,6 +173,32 @@ def test_without_redis_answers_go_on_and_miss_nothing(
     assert two.seen() == 31
 
 
+class Trusting(SharedState):
+    """A replica that never opens its breaker: it goes on believing what it holds."""
+
+    def _lose(self, error: Exception) -> None:
+        pass
+
+
+def test_twin_a_replica_that_takes_silence_for_no_news_misses_events(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    settings = LiveSettings(url=server.url, prefix=tmp_path.name)
+    with ExitStack() as stack:
+        one = Replica(tmp_path, settings, stack)
+        trusting = Trusting(one.store, kind_weights(), RedisBus(settings))
+        stack.callback(trusting.close)
+        one.post(0)
+        assert len(trusting.history("u").item_ids) == 1
+        server.stop()
+        try:
+            one.post(1)
+            assert one.seen() == 2
+            assert len(trusting.history("u").item_ids) == 1
+        finally:
+            server.start()
+
+
 def test_a_replica_that_slept_too_long_reads_everything_again(
     server: RedisServer, tmp_path: Path
 ) -> None:

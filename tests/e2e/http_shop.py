@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -154,6 +156,49 @@ class Load(Crowd):
         super().__init__(
             lambda number, leave: customers.visit(number, url, leave), customers.threads
         )
+
+
+class Askers(Crowd):
+    """Threads that ask for slates until they are told to stop, and count the answers.
+
+    Attributes
+    ----------
+    answers
+        How many, by status and by whether it was a full slate or an honest refusal (503).
+    artefacts
+        What answered.
+    degraded
+        How many said that they were not what they should be.
+    longest
+        Seconds that somebody waited at most.
+    """
+
+    def __init__(self, url: str, threads: int, k: int = 5) -> None:
+        self.answers: Counter[tuple[int, bool]] = Counter()
+        self.artefacts: set[str] = set()
+        self.degraded = 0
+        self.longest = 0.0
+        self._k = k
+        self._lock = threading.Lock()
+        super().__init__(lambda number, leave: self._ask(url, number, leave), threads)
+
+    def _ask(self, url: str, number: int, leave: threading.Event) -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while not leave.is_set():
+                began = time.monotonic()
+                answer = client.get(f"/v1/recommendations?user_id=u{number}&k={self._k}")
+                with self._lock:
+                    self.longest = max(self.longest, time.monotonic() - began)
+                    self._count(answer)
+
+    def _count(self, answer: httpx.Response) -> None:
+        told = answer.json()
+        full = answer.status_code == 200 and len(told["items"]) == self._k
+        come_back = answer.status_code == 503 and "retry-after" in answer.headers
+        self.answers[answer.status_code, full or come_back] += 1
+        if full:
+            self.artefacts.add(told["artefact"])
+            self.degraded += told["degraded"]
 
 
 def _events(ids: list[str]) -> list[dict[str, Any]]:

@@ -4,9 +4,13 @@
 ``stalling``  commits at once and never comes to answer a request with an Idempotency-Key
 ``hoarding``  opens a file for each batch and keeps it open
 ``torn``      names the artefact that was promoted, whichever answered
+``deaf``      believes what it held before it was cut off from the others
+``learning``  trains itself, in the thread that answers, when it gets SIGUSR1
 """
 
 import argparse
+import os
+import signal
 import threading
 import time
 from concurrent.futures import Future
@@ -16,7 +20,9 @@ from typing import Any, ClassVar
 
 from endcap.events.store import Receipt
 from endcap.recommend.artefacts import current
+from endcap.recommend.recipe import load_recipe
 from endcap.recommend.slate import Slate
+from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings
 from endcap.serve.http.app import create_app
 from endcap.serve.http.server import Server, address, listen
@@ -90,14 +96,28 @@ class TornHolder:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("oddity", choices=["hasty", "stalling", "hoarding", "torn"])
+    parser.add_argument(
+        "oddity", choices=["hasty", "stalling", "hoarding", "torn", "deaf", "learning"]
+    )
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    patient = {"timeout_ms": 30_000}  # machines may be busy
-    app = create_app(Settings.parse({"store": {"folder": given.folder}, "serve": patient}))
+    told = os.environ.get
+    settings = Settings.parse(
+        {
+            "store": {"folder": given.folder, "url": told("ENDCAP_STORE__URL", "")},
+            "live": {"url": told("ENDCAP_LIVE__URL", "")},
+            "serve": {"timeout_ms": int(told("ENDCAP_SERVE__TIMEOUT_MS", "30000"))},
+        }
+    )
+    app = create_app(settings)
     runtime = app.state.runtime
     if given.oddity == "torn":
         runtime.recommender = TornHolder(runtime.recommender, given.folder)
+    elif given.oddity == "deaf":
+        runtime.live.reload = lambda: None
+    elif given.oddity == "learning":
+        recipe = load_recipe("simple")
+        signal.signal(signal.SIGUSR1, lambda *_: train_store(runtime.store, recipe, settings))
     else:
         odd = {"hasty": Hasty, "stalling": Stalling, "hoarding": Hoarding}[given.oddity]
         runtime.store.log = odd(runtime.store.log)

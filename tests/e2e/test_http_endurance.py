@@ -4,18 +4,20 @@ Short here, long under ``make torture``. What is counted are answers and resourc
 are for `python -m benchmarks serving`.
 """
 
+import signal
 import subprocess
 import sys
-import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
-from http_shop import ENDCAP, ODD, ROUNDS, Crowd, Customers, ShopProcess, stored
+from http_shop import ENDCAP, ODD, ROUNDS, Askers, Customers, ShopProcess, stored
 
+from endcap.recommend.artefacts import current
 from endcap.testing.servers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.torture]
@@ -47,40 +49,40 @@ def shop(tmp_path: Path) -> Iterator[ShopProcess]:
         yield running
 
 
-class Askers(Crowd):
-    """Threads that ask for slates until they are told to stop, and count the answers."""
-
-    def __init__(self, url: str, threads: int) -> None:
-        self.answers: Counter[tuple[int, bool]] = Counter()
-        self.artefacts: set[str] = set()
-        self._lock = threading.Lock()
-        super().__init__(lambda number, leave: self._ask(url, number, leave), threads)
-
-    def _ask(self, url: str, number: int, leave: threading.Event) -> None:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            while not leave.is_set():
-                answer = client.get(f"/v1/recommendations?user_id=u{number}&k=5")
-                full = answer.status_code == 200 and len(answer.json()["items"]) == 5
-                come_back = answer.status_code == 503 and "retry-after" in answer.headers
-                with self._lock:
-                    self.answers[answer.status_code, full or come_back] += 1
-                    if full:
-                        self.artefacts.add(answer.json()["artefact"])
-
-
 def test_row_23_training_beside_fails_nobody(shop: ShopProcess, tmp_path: Path) -> None:
     """Slates and events go on while models are trained and take over, again and again."""
     customers = Customers(tmp_path / "acknowledged", threads=2)
-    train = [sys.executable, "-m", "endcap", "train", "--recipe", "simple"]
-    with Askers(shop.url, 3) as askers, customers.load(shop.url):
+    train = [sys.executable, "-m", "endcap", "train", "--recipe", "simple", "--folder"]
+
+    def beside(_: ShopProcess) -> None:
         for _ in range(max(1, ROUNDS // 5)):
-            subprocess.run(
-                [*train, "--folder", str(tmp_path / "shop")], check=True, capture_output=True
-            )
-        until(lambda: askers.artefacts - {""}, 120)
-    assert set(askers.answers) == {(200, True)}
+            command = [*train, str(tmp_path / "shop")]
+            subprocess.run(command, check=True, capture_output=True)
+
+    with customers.load(shop.url):
+        assert silence(shop, tmp_path / "shop", beside) < 0.5
     assert customers.resets == 0
     assert customers.acknowledged() <= set(stored(tmp_path / "shop"))
+
+
+def silence(shop: ShopProcess, folder: Path, learn: Callable[[ShopProcess], None]) -> float:
+    """Return for which part of a training somebody waited, at the longest."""
+    with Askers(shop.url, 3) as askers:
+        until(lambda: sum(askers.answers.values()) >= CALM, 60)
+        askers.longest, began = 0.0, time.monotonic()
+        learn(shop)
+        until(lambda: current(folder), 120)
+        took = time.monotonic() - began
+        until(lambda: askers.artefacts - {""}, 120)
+    assert set(askers.answers) == {(200, True)}
+    return askers.longest / took
+
+
+def test_row_23_twin_a_server_that_trains_itself_is_silent_meanwhile(tmp_path: Path) -> None:
+    with ShopProcess(tmp_path / "shop", [*ODD, "learning"]) as shop:
+        fill(shop)
+        learn = partial(shop.process.send_signal, signal.SIGUSR1)
+        assert silence(shop, tmp_path / "shop", lambda _: learn()) > 0.5
 
 
 def crowd(folder: Path, waiting: int) -> tuple[Counter[tuple[int, bool]], int, int]:

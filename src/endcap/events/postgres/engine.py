@@ -24,6 +24,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 Durability = Literal["on", "off"]
 """``on`` waits for the disk at each commit. ``off`` exists so that tests can show what it loses."""
 
+SILENCE_SECONDS: Final = 5
 ESCAPE: Final = "\x10"
 """PostgreSQL keeps no NUL in text. It is kept as this sign (data link escape) and a 0, and the
 sign itself twice; both are met in hostile input alone."""
@@ -83,6 +84,21 @@ def connect(target: str, name: str) -> Session:
     connection.adapters.register_dumper(str, TextDumper)
     connection.adapters.register_loader("text", TextLoader)
     return Session(connection)
+
+
+def let_go_soon(session: Session) -> None:
+    """Have the server end a connection of whose owner it hears nothing, and free its locks.
+
+    Who is cut off in the middle of a transaction would otherwise keep all others from writing for
+    as long as TCP is patient, which is hours.
+    """
+    for setting, value in (
+        ("idle_in_transaction_session_timeout", f"{SILENCE_SECONDS}s"),
+        ("tcp_keepalives_idle", str(SILENCE_SECONDS)),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+    ):
+        session.execute("SELECT set_config(?, ?, false)", (setting, value))
 
 
 def readers(target: str, name: str) -> Pool[Session]:

@@ -60,6 +60,7 @@ class SessionReservations(Reservations):
     def _told(self, sql: str, key: str) -> bool:
         if self._session is None:
             self._session = engine.connect(self._target, self._place)
+            engine.let_go_soon(self._session)
         try:
             (answer,) = self._session.execute(sql, (key,)).fetchone() or (False,)
         except psycopg.Error as error:

@@ -97,6 +97,7 @@ class PostgresWriter(Writer):
         session = engine.connect(self.target, self.place)
         try:
             self._examine(session)
+            engine.let_go_soon(session)
             session.execute(STAGE)
         except BaseException:
             session.close()

@@ -18,8 +18,10 @@ from endcap.schema.progress import Progress, silent
 
 BLEND_SHARE: Final = 0.15
 """Of the budget, kept for the search for weights."""
-FIRST_SHARE: Final = 0.5
+FIRST_SHARE: Final = 1 / 3
 """Of what is left, at most so much goes to the first settings of one model."""
+TURN_SHARE: Final = 1 / 3
+"""Of what is left, so much may go to tuning the model whose turn it is: blends live by the best."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,9 +72,10 @@ def choose(
     """Tune each entrant, then choose the weights of their blend, within a budget.
 
     First every model answers with its first settings, so that there is always something to blend;
-    then they are tuned, the best first: each may use an equal share of what is left when its turn
-    comes. What the final fits and the answers to blend will take is set aside from those already
-    seen; a fit that tells that it would last too long is ended.
+    then they are tuned, the best first: each may use a third of what is left when its turn comes,
+    or an equal share with those behind it where that is more. What the final fits and the answers
+    to blend will take is set aside from those already seen; a fit that tells that it would last
+    too long is ended.
 
     Parameters
     ----------
@@ -102,7 +105,8 @@ def choose(
         raise DataError("No model could be fitted.", hint="; ".join(skipped.values()))
     ranked = sorted(choices, key=lambda name: -choices[name].score)
     for turn, name in enumerate(ranked):
-        deadline = clock() + left(choices) / (len(ranked) - turn)
+        share = max(TURN_SHARE, 1 / (len(ranked) - turn))
+        deadline = clock() + share * left(choices)
         try:
             choices[name] = tuners[name].climb(
                 choices[name], deadline=deadline, progress=progress(name)

@@ -7,7 +7,7 @@ Clock = Callable[[], float]
 
 EVEN: Final = 8
 """Steps from which they are taken to last equally long; fewer are stages, none like another."""
-EARLY: Final = 0.03
+EARLY: Final = 0.02
 """The share of the steps that must be done before the others are foreseen."""
 SLACK: Final = 1.2
 """What is foreseen may be above the limit by this factor: the first steps are often the slowest."""

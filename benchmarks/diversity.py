@@ -212,8 +212,9 @@ def _grounds(
     exam = Exam.of(split, max_users=study.QUICK_USERS if args.quick else args.users, seed=args.seed)
     by = args.likeness
     valid = _ground(blend_lists(models, weights, trial.exam.queries, DEPTH), trial.exam, by)
-    final = {name: fit(model.spec, exam)[0] for name, model in models.items()}
-    return valid, _ground(blend_lists(final, weights, exam.queries, DEPTH), exam, by), weights
+    if exam.split.train.fingerprint != trial.exam.split.train.fingerprint:  # leave-one-out: it is
+        models = {name: fit(model.spec, exam)[0] for name, model in models.items()}
+    return valid, _ground(blend_lists(models, weights, exam.queries, DEPTH), exam, by), weights
 
 
 def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:

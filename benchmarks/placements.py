@@ -17,11 +17,11 @@ chosen there, then every model is fitted on all baskets before the test and aske
   of the items of the test baskets, each as often as it is in one.
 
     python -m benchmarks placements                                  (Online Retail)
-    python -m benchmarks placements --data DIR --seed 1 --quick
+    python -m benchmarks placements --data DIR --part together --seed 1 --quick
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -53,13 +53,14 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int32]
 Scored = tuple[Rows, npt.NDArray[np.float32]]
 
+PARTS = ("together", "again", "apart", "kin")
 TOGETHER: Mapping[str, Sequence[Any]] = {
     "damp": (0.5, 1.0),
     "half_life_days": (None, 120.0, 40.0),
-    "source_norm": (1.0, 0.8),
+    "source_norm": (1.0, 0.9, 0.8),
+    "borrow": (0.0, 3.0, 6.0, 12.0),
 }
-BORROW = (0.0, 20.0, 40.0, 80.0)
-"""Tried once the others are chosen."""
+"""One setting is chosen after the other, the first of each to begin with."""
 HAD = (1.0, 3.0, 10.0, 30.0)
 """How often as much counts what the shopper had before."""
 LONG = 100
@@ -90,7 +91,9 @@ class Window:
 
 def main(argv: list[str]) -> dict[str, Any]:
     """Run on ``--data``, by default Online Retail."""
-    args = report.parser(__doc__).parse_args(argv)
+    parser = report.parser(__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this (repeatable)")
+    args = parser.parse_args(argv)
     source = data.load(data.find(args.data, "online-retail"))
     if not source.clocked:
         raise DataError(f"{source.name} has no clock times.")
@@ -98,12 +101,8 @@ def main(argv: list[str]) -> dict[str, Any]:
     start = bought.end - WINDOW + 1
     with Meter() as meter:
         valid, test = Window.of(bought, start - WINDOW), Window.of(bought, start)
-        parts = {
-            "together": together(args, valid, test),
-            "again": again(args, valid, test),
-            "apart": apart(args, valid, test),
-            "kin": kin(args, test),
-        }
+        ask = dict(zip(PARTS, (together, again, apart, kin), strict=True))
+        parts = {name: ask[name](args, valid, test) for name in args.part or PARTS}
     models = {name: row for part in parts.values() for name, row in part["models"].items()}
     for name, part in parts.items():
         if part["models"]:
@@ -124,20 +123,24 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str, Any]:
     """Ask for the rest of a basket by one of its items."""
-    asked, scores = _drawn(args, valid), {}
+    asked = _drawn(args, valid)
+    scores: dict[str, float] = {}
 
     def fitted(settings: dict[str, Any], window: Window) -> Model:
         return Together(neighbours=LONG, **settings).fit(window.past)
 
-    def best_of(some: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        for settings in some:
+    def score(settings: dict[str, Any]) -> float:
+        key = _key(settings)
+        if key not in scores:
             lists = _alike(fitted(settings, valid), asked.items)
-            scores[_key(settings)] = float(_recalls(lists, asked.others).mean()), settings
-            report.say(f"together {_key(settings)}: {scores[_key(settings)][0]:.4f}")
-        return max(scores.values(), key=lambda pair: pair[0])[1]
+            scores[key] = float(_recalls(lists, asked.others).mean())
+            report.say(f"together {key}: {scores[key]:.4f}")
+        return scores[key]
 
-    best = best_of(_grid(TOGETHER, args.quick))
-    best = best_of({**best, "borrow": worth} for worth in BORROW[: 1 if args.quick else None])
+    best = {name: values[0] for name, values in TOGETHER.items()}
+    for name, values in TOGETHER.items():
+        tried = ({**best, name: value} for value in values[: 1 if args.quick else None])
+        best = max(tried, key=score)
     times = _times(fitted(best, valid), valid, asked)
     queries = _drawn(args, test)
     model = fitted(best, test)
@@ -224,7 +227,7 @@ def apart(args: argparse.Namespace, valid: Window, test: Window) -> dict[str, An
     }
 
 
-def kin(args: argparse.Namespace, test: Window) -> dict[str, Any]:
+def kin(args: argparse.Namespace, _: Window, test: Window) -> dict[str, Any]:
     """Look at what stands beside an item: the same kind of thing, or another."""
     category = _categories(test.past)
     able = (_baskets_with(test.past) >= LEAST) & (category >= 0)

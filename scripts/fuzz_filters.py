@@ -1,6 +1,7 @@
 """Fuzz the filter language with atheris: only `FilterError` may come out, and nothing may be slow.
 
     make fuzz SECONDS=300
+    python scripts/fuzz_filters.py -max_total_time=600 -timeout=10 CORPUS    (a busy machine; goes on)
 
 atheris stops at the first input that raises anything else, or takes longer than a second.
 """
@@ -69,7 +70,8 @@ def main() -> None:
     """Fuzz for as long as libFuzzer's flags say (``-max_total_time=300``)."""
     for seed in SEEDS:
         try_one(seed)
-    atheris.Setup([*sys.argv, "-timeout=1", "-max_len=4200", "-only_ascii=0"], try_one)
+    flags = ["-timeout=1", "-max_len=4200", "-only_ascii=0"]  # those of the command line win
+    atheris.Setup([sys.argv[0], *flags, *sys.argv[1:]], try_one)
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
 """Fuzz the filter language with atheris: only `FilterError` may come out, and nothing may be slow.
 
     make fuzz SECONDS=300
-    python scripts/fuzz_filters.py -max_total_time=600 -timeout=10 CORPUS    (a busy machine; goes on)
+    python scripts/fuzz_filters.py -max_total_time=600 -timeout=10 CORPUS      (on a busy machine)
 
 atheris stops at the first input that raises anything else, or takes longer than a second.
 """

@@ -224,10 +224,23 @@ def _print(artefact: Artefact, folder: Path, *, as_json: bool, **more: Any) -> N
         table.add_row(name, f"{took:.2f}")
     Console(stderr=True).print(
         table,
+        *(f"{name}: {_said_of_index(tried)}" for name, tried in facts.get("indexes", {}).items()),
         f"{facts['interactions']:,} interactions of {facts['users']:,} shoppers with "
         f"{facts['items']:,} items; {line.bytes / 1e6:.1f} MB. It serves now:",
     )
     typer.echo(artefact.id)
+
+
+def _said_of_index(tried: dict[str, Any]) -> str:
+    """Say how a model of factors is asked: by an index, or about all items."""
+    if "lists" not in tried:
+        return f"looks at all items: {tried['why']}."
+    recall = min(tried["recall"].values())
+    said = f"{tried['probes']} of {tried['lists']} lists find {recall:.3f} of the exact answers"
+    times = f"{tried['ms']:.2f} ms, {tried['exact_ms']:.2f} ms for all items"
+    if tried["choice"] == "index":
+        return f"an index: {said} in {times}."
+    return f"looks at all items: {said} ({times})."
 
 
 def _print_list(lines: list[Listed], *, as_json: bool) -> None:

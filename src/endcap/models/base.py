@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from endcap.models.candidates import Candidates
 from endcap.models.inner import ByLength, Product
+from endcap.models.inverted import Inverted, best_of, scores_of
 from endcap.models.queries import Queries
 from endcap.models.topk import top_k
 from endcap.prepare.dataset import Dataset
@@ -68,7 +69,12 @@ class Spec(Strict, ABC):
 class Model(ABC):
     """A trained model. Every field of a subclass is saved and loaded by `models.store`:
 
-    arrays (`ndarray`, `csr_array`), `Vocabulary`, `Spec`, numbers, strings.
+    arrays (`ndarray`, `csr_array`), `Vocabulary`, `Spec`, `Inverted`, numbers, strings.
+
+    Attributes
+    ----------
+    index
+        Proposes items by `product` where a look at all would take long; None looks at all.
 
     Stability: implementer.
     """
@@ -78,6 +84,7 @@ class Model(ABC):
     spec: Spec
     users: Vocabulary
     items: Vocabulary
+    index: Inverted | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     @abstractmethod
     def scores(self, queries: Queries) -> npt.NDArray[np.float32]:
@@ -88,6 +95,8 @@ class Model(ABC):
 
     def retrieve(self, queries: Queries, k: int) -> Candidates:
         """Return at most k known items for each query, best first, none excluded."""
+        if self.index is not None:
+            return _stack([self._one(piece, k).proposed for piece in _cut(queries, 1)])
         if len(queries) >= MANY and (product := self.product(queries[:0])) is not None:
             items = ByLength.of(product, queries.allowed)
             asked = ((piece, self.product(piece)) for piece in _cut(queries, PIECE))
@@ -122,8 +131,19 @@ class Model(ABC):
         kind = type(self)
         if kind.retrieve is not Model.retrieve or kind.score is not Model.score:
             return Opinion(self.retrieve(queries, k), partial(self.score, queries))
+        if len(queries) == 1 and kind.product is not Model.product:
+            return self._one(queries, k)
         dense = self.scores(queries)
         return Opinion(top_k(dense, queries, k), lambda union: dense[union.query_of, union.items])
+
+    def _one(self, query: Queries, k: int) -> "Opinion":
+        """Answer one query from its factors: no score is written down but those of the best."""
+        product = self.product(query)
+        if product is None:
+            dense = self.scores(query)
+            return Opinion(top_k(dense, query, k), lambda union: dense[0, union.items])
+        proposed = best_of(product, query, k, self.index)
+        return Opinion(proposed, lambda union: scores_of(product, union.items))
 
     def similar(
         self,

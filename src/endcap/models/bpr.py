@@ -5,6 +5,7 @@ Rendle et al. 2009 (arXiv 1205.2618, eq. 4) and Weston, Bengio and Usunier 2011 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -136,7 +137,11 @@ class BPRModel(Model):
         """See `Model.product`: the bias is one more factor."""
         x = np.pad(self.factors_of(queries), ((0, 0), (0, 1)), constant_values=1)
         x[self._untold(queries)] = np.nan
-        return Product(x, np.column_stack((self.item_factors, self.item_bias)), self.known)
+        return Product(x, self._with_bias, self.known)
+
+    @cached_property
+    def _with_bias(self) -> Array:
+        return np.column_stack((self.item_factors, self.item_bias))
 
     def _untold(self, queries: Queries) -> npt.NDArray[np.bool_]:
         told = self._profile(queries) @ self.known.astype(np.float32)

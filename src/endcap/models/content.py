@@ -13,6 +13,7 @@ from endcap.features.descriptions import FIELDS, DescriptionSpec, Field, fit_des
 from endcap.features.svd import svd
 from endcap.features.text import TextSpec
 from endcap.models.base import Answers, Rng
+from endcap.models.inner import Product
 from endcap.models.linear import SummedModel
 from endcap.models.queries import Queries
 from endcap.models.weighting import HistorySpec
@@ -76,10 +77,7 @@ class ContentModel(SummedModel):
 
     def scores(self, queries: Queries) -> Array:
         """Return the mean cosine to the history; NaN where nothing is known to compare."""
-        rows = np.maximum(queries.items, 0)
-        profile = sparse.csr_array(
-            (self.weigh(queries), rows, queries.indptr), shape=(len(queries), len(self.items))
-        )
+        profile = self._profile(queries)
         taste = profile @ self.vectors
         out = taste @ self._by_feature
         if isinstance(out, sparse.csr_array):
@@ -87,6 +85,20 @@ class ContentModel(SummedModel):
         out[:, ~self._described] = np.nan
         out[profile @ self._described.astype(np.float32) <= 0] = np.nan
         return np.asarray(out)
+
+    def product(self, queries: Queries) -> Product | None:
+        """See `Model.product`: what the mean of the history's vectors looks at; None if sparse."""
+        if isinstance(self.vectors, sparse.csr_array):
+            return None
+        profile = self._profile(queries)
+        taste = np.asarray(profile @ self.vectors, np.float32)
+        taste[profile.sum(axis=1) <= 0] = np.nan
+        return Product(taste, self.vectors, self._described)
+
+    def _profile(self, queries: Queries) -> sparse.csr_array:
+        rows = np.maximum(queries.items, 0)
+        shape = len(queries), len(self.items)
+        return sparse.csr_array((self.weigh(queries), rows, queries.indptr), shape=shape)
 
     def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Array:
         """Return float32 (len(items), len(query.items)): the cosine with each past event."""

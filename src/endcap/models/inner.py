@@ -65,12 +65,12 @@ class ByLength(NamedTuple):
         if allowed is not None:
             known = rising(allowed)
             among = known[product.known[known]]
-        lengths = _lengths(product.y[among])
-        order = np.argsort(-lengths, kind="stable")
+        size = lengths(product.y[among])
+        order = np.argsort(-size, kind="stable")
         # Whatever the order of summing, a float32 product errs by less than d eps |x| |y|.
         error = np.float32(1 + (product.y.shape[1] + 8) * np.finfo(np.float32).eps)
         rows = among[order].astype(np.int32)
-        return cls(rows, product.y[rows], lengths[order] * error)
+        return cls(rows, product.y[rows], size[order] * error)
 
     def top(self, x: Array, queries: Queries, k: int) -> Candidates:
         """Return the k best not excluded items of each query, ties by row number.
@@ -84,20 +84,20 @@ class ByLength(NamedTuple):
             float32 (n, d), as in `Product`.
         """
         k = min(k, len(self.rows))
-        lengths, found = _lengths(x), room(len(queries), k)
+        size, found = lengths(x), room(len(queries), k)
         hidden = _sorted(queries.exclude_indptr, queries.exclude)
 
         def block(first: int, last: int) -> None:
             span, ends = slice(first, last), queries.exclude_indptr[first : last + 1]
             part = tuple(array[span] for array in found)
-            _search((x[span], lengths[span]), self, (ends, hidden), part)
+            _search((x[span], size[span]), self, (ends, hidden), part)
 
         with threadpool_limits(1, "blas"):  # the cores are busy with blocks already
             over_blocks(len(queries) if k else 0, BLOCK, block)
         return ragged(*found)
 
 
-def _lengths(factors: Array) -> Array:
+def lengths(factors: Array) -> Array:
     """Return float32 (n,): the norm of each row."""
     squares: npt.NDArray[np.float64] = np.einsum("nd,nd->n", factors, factors, dtype=np.float64)
     return np.sqrt(squares).astype(np.float32)
@@ -110,12 +110,12 @@ def _search(
     found: tuple[npt.NDArray[np.generic], ...],
 ) -> None:
     """Write the best of a block of queries to the views `found`: counts, rows and scores."""
-    (near, lengths), (rows, y, bounds) = asked, against
+    (near, size), (rows, y, bounds) = asked, against
     left, least = np.arange(len(near)), np.full(len(near), np.finfo(np.float32).min)
     space = np.empty(len(near) * TILE, np.float32)
     for start in range(0, len(rows), TILE):
         stop = min(start + TILE, len(rows))
-        kept = lengths[left] * bounds[start] >= least[left]
+        kept = size[left] * bounds[start] >= least[left]
         if not kept.all():
             left, near = left[kept], near[kept]
         if not len(left):

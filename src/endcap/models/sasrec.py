@@ -11,6 +11,7 @@ from endcap.models.base import Answers, Model, Rng
 from endcap.models.deep.encoder import Weights, encode
 from endcap.models.deep.inputs import curriculum, events
 from endcap.models.deep.settings import SequenceSpec
+from endcap.models.inner import Product
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
@@ -117,9 +118,14 @@ class SASRecModel(Model):
 
     def scores(self, queries: Queries) -> Array:
         """Encode each history and compare it with every item; NaN for an empty one."""
+        states, outputs, said = self.product(queries)
+        out = states @ outputs.T
+        out[:, ~said] = np.nan
+        return np.asarray(out, np.float32)
+
+    def product(self, queries: Queries) -> Product:
+        """See `Model.product`."""
         weights = Weights(*(getattr(self, name) for name in Weights._fields))
         states, some = encode(weights, self.inputs, events(queries, self.kinds))
-        out = states @ self.outputs.T
-        out[~some] = np.nan
-        out[:, ~self.said] = np.nan
-        return np.asarray(out, np.float32)
+        states[~some] = np.nan
+        return Product(states, self.outputs, self.said)

@@ -22,11 +22,13 @@ from scipy import sparse
 
 from endcap import plugins
 from endcap.models.base import Model, Spec
+from endcap.models.inverted import Inverted
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.schema.errors import ArtefactError
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+INVERTED: Final = ("centroids", "starts", "rows", "vectors", "bounds")
 
 
 def save(model: Model, folder: Path, **facts: Any) -> None:
@@ -113,6 +115,10 @@ def _write(folder: Path, name: str, value: Any) -> Any:
         for part in ("data", "indices", "indptr"):
             np.save(folder / f"{name}.{part}.npy", getattr(value, part), allow_pickle=False)
         return {"csr": list(value.shape)}
+    if isinstance(value, Inverted):
+        for part in INVERTED:
+            np.save(folder / f"{name}.{part}.npy", getattr(value, part), allow_pickle=False)
+        return {"inverted": value.probes}
     if isinstance(value, Vocabulary):
         table = pa.table({"id": value.array})
         with pa.ipc.new_file(folder / f"{name}.arrow", table.schema) as sink:
@@ -133,6 +139,9 @@ def _read(folder: Path, name: str, entry: dict[str, Any], digests: Mapping[str, 
         matrix = sparse.csr_array(tuple(parts), shape=tuple(entry["csr"]), copy=False)
         matrix.has_sorted_indices = True
         return matrix
+    if "inverted" in entry:
+        arrays = {part: _map(folder / f"{name}.{part}.npy") for part in INVERTED}
+        return Inverted(**arrays, probes=entry["inverted"])
     if "vocabulary" in entry:
         return _words(folder / f"{name}.arrow", digests[f"{name}.arrow"])
     if "spec" in entry:

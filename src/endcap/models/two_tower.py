@@ -12,6 +12,7 @@ from endcap.models.base import Answers, Model, Rng
 from endcap.models.deep.inputs import curriculum, events
 from endcap.models.deep.pooling import Tower, pool
 from endcap.models.deep.settings import DeepSpec
+from endcap.models.inner import Product
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
@@ -117,12 +118,26 @@ class TwoTowerModel(Model):
 
     def scores(self, queries: Queries) -> Array:
         """Compare each shopper with every item; NaN for an empty history."""
+        out = self._shoppers(queries) @ self.outputs.T
+        if self.spec.admit:
+            out[:, ~self.touched] += np.float32(np.log(self.spec.admit))
+        out[:, ~self._known] = np.nan
+        return np.asarray(out, np.float32)
+
+    def product(self, queries: Queries) -> Product | None:
+        """See `Model.product`; None where `admit` moves the odds of some items."""
+        if self.spec.admit not in {0.0, 1.0}:
+            return None
+        return Product(self._shoppers(queries), self.outputs, self._known)
+
+    def _shoppers(self, queries: Queries) -> Array:
+        """Return float32 (n, d): the tower of the shoppers, NaN for an empty history."""
         tower = Tower(*(getattr(self, name) for name in Tower._fields))
         history = events(queries, Vocabulary(()))
         shoppers, some = pool(tower, self.inputs, history, self.spec.max_events)
-        out = shoppers @ self.outputs.T
-        if self.spec.admit:
-            out[:, ~self.touched] += np.float32(np.log(self.spec.admit))
-        out[~some] = np.nan
-        out[:, ~self.said if self.spec.admit else ~self.touched] = np.nan
-        return np.asarray(out, np.float32)
+        shoppers[~some] = np.nan
+        return shoppers
+
+    @property
+    def _known(self) -> npt.NDArray[np.bool_]:
+        return self.said if self.spec.admit else self.touched

@@ -241,6 +241,8 @@ class Recipe(Strict):
     description: str = ""
     session_minutes: float = pydantic.Field(default=30.0, gt=0)
     """A pause longer than this ends a session."""
+    index_from: int = pydantic.Field(default=50_000, ge=1)
+    """From so many items on, training tries an index for models of factors (`models.indexing`)."""
     models: dict[str, ModelChoice] = pydantic.Field(min_length=1)
     placements: dict[str, Placement]
 

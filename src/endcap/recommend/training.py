@@ -14,6 +14,8 @@ from endcap.events.store import Store
 from endcap.models.base import Model
 from endcap.models.chances import Chances
 from endcap.models.described import READ, Described
+from endcap.models.indexing import index_for
+from endcap.models.queries import Queries
 from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.run import prepare_store
@@ -34,6 +36,8 @@ from endcap.schema.settings import Settings
 from endcap.schema.version import __version__
 
 NOTHING: Final = "There is nothing to learn from: no event carries a preference."
+SHOPPERS: Final = 200
+"""Whose answers are compared where an index is tried."""
 log = structlog.get_logger(__name__)
 
 
@@ -47,10 +51,13 @@ class Fitted:
         By the recipe's names.
     seconds
         Wall time of each fit.
+    indexes
+        What was measured where an index was tried (see `models.indexing`).
     """
 
     models: dict[str, Model]
     seconds: dict[str, float] = field(default_factory=dict)
+    indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def fit(
@@ -86,6 +93,33 @@ def fit(
         seconds[name] = round(perf_counter() - start, 3)
         log.info("fitted", model=name, seconds=seconds[name])
     return Fitted(models, seconds)
+
+
+def indexed(
+    fitted: Fitted,
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], Progress] = lambda name: silent,
+) -> Fitted:
+    """Give an index to each model that answers sooner with one, and as well.
+
+    It is measured on the histories of some shoppers, drawn by `seed`.
+    """
+    rng = np.random.default_rng(seed)
+    some = np.sort(rng.choice(len(data.users), min(SHOPPERS, len(data.users)), replace=False))
+    asked = Queries.of_users(data, some).excluding_history()
+    models, facts = dict(fitted.models), {}
+    for name, model in fitted.models.items():
+        tried = index_for(
+            model, asked, at_least=recipe.index_from, seed=seed, progress=progress(name)
+        )
+        if tried is not None:
+            facts[name] = tried.facts
+            models[name] = replace(model, index=tried.index)
+            log.info("index", model=name, **tried.facts)
+    return replace(fitted, models=models, indexes=facts)
 
 
 def train(
@@ -130,6 +164,7 @@ def train(
     created = now or datetime.now(UTC)
     with training_lock(folder):
         fitted = fit(data, recipe, seed=seed, progress=progress)
+        fitted = indexed(fitted, data, recipe, seed=seed, progress=progress)
         about = _about(data, created, fitted, seed, settings) | dict(facts or {})
         name = new_id(created, data.fingerprint, recipe.model_dump_json(), str(seed))
         second = None if ranker is None else replace(ranker, facts=ItemFacts.of(data))
@@ -153,6 +188,7 @@ def _about(
         "seed": seed,
         "code": __version__,
         "seconds": fitted.seconds,
+        "indexes": fitted.indexes,
         **Weighing.of_settings(settings or Settings(), data.end).facts(),
     }
 

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from endcap.models import store
 from endcap.models.base import Model, RatingModel, Spec
 from endcap.models.candidates import Candidates
+from endcap.models.inverted import Inverted
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.vocabulary import Vocabulary
@@ -254,6 +255,41 @@ def candidates_are_scored_like_retrieved(spec: Spec) -> None:
     np.testing.assert_array_equal(scored.reshape(len(queries), -1)[:, ::-1], model.scores(queries))
 
 
+def an_index_keeps_the_rules(spec: Spec) -> None:
+    """All lists looked into, an index answers as a look at all does; one alone proposes less.
+
+    Nothing that is excluded or not allowed comes, the answer is full where few may come, its
+    scores are the model's own, and one question is answered as it is among others.
+    """
+    model, queries = _asked(spec)
+    product = model.product(queries)
+    if product is None:
+        return
+    lists = 3
+    nearest = (product.y[product.known] @ product.y[:lists].T).argmax(axis=1).astype(np.int32)
+    index = Inverted.of(product, np.ascontiguousarray(product.y[:lists]), nearest)
+    seen = queries.excluding_history()
+    for allowed in (None, np.arange(0, N_ITEMS, 2, dtype=np.int32), np.array([7], np.int32)):
+        asked = replace(seen, allowed=allowed)
+        exact = model.retrieve(asked, 9)
+        whole = replace(model, index=replace(index, probes=lists)).retrieve(asked, 9)
+        assert np.array_equal(whole.indptr, exact.indptr)
+        _close(whole.scores, exact.scores)
+        for probes in (1, lists):
+            narrow = replace(model, index=replace(index, probes=probes))
+            found = narrow.retrieve(asked, 9)
+            _close(found.scores, model.score(asked, found))
+            assert allowed is None or set(found.items) <= set(allowed)
+            assert allowed is None or len(allowed) > 1 or len(found.items) == len(exact.items)
+            for q in range(len(asked)):
+                items, scores = found.row(q)
+                assert not set(items) & set(queries[q : q + 1].items)
+                alone = narrow.opinion(asked[q : q + 1], 9)
+                assert np.array_equal(alone.proposed.items, items)
+                assert np.array_equal(alone.proposed.scores, scores)
+                _close(alone.score(alone.proposed), scores)
+
+
 def warm_items_are_answered_as_declared(spec: Spec) -> None:
     """Items nobody touched have a score where `warm_items` is declared, and NaN elsewhere."""
     model, queries = _asked(spec)
@@ -290,6 +326,7 @@ CHECKS: Final[Mapping[str, Callable[[Spec], None]]] = {
         contributions_sum_to_the_score,
         a_stranger_is_answered_like_a_member,
         candidates_are_scored_like_retrieved,
+        an_index_keeps_the_rules,
         warm_items_are_answered_as_declared,
         ratings_are_predicted_as_declared,
     )

@@ -1,5 +1,7 @@
 """Conjugate gradients for many small ridge problems that share most of their matrix."""
 
+from contextlib import nullcontext
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +60,8 @@ def solve_rows(
         if turn is not None:
             np.matmul(near, turn.T, out=part)
 
-    with threadpool_limits(1, "blas"):  # the cores are busy with blocks already
+    # The cores are busy with blocks already. A question needs no turn, and no time for this.
+    with nullcontext() if turn is None else threadpool_limits(1, "blas"):
         over_blocks(n, BLOCK, block)
     return x
 

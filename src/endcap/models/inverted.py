@@ -20,6 +20,8 @@ from endcap.models.topk import fall, push, rising
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int32]
+FEW = 0.25
+"""Where no more than this share of the items may come, they are gone through by name."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ def scores_of(product: Product, items: Rows) -> Array:
 def _exactly(x: Array, product: Product, query: Queries, k: int) -> tuple[Rows, Array]:
     heap = np.empty(k, np.float32), np.empty(k, np.int32)
     banned = np.sort(query.exclude)
-    if query.allowed is None:
-        size = _all(x, product.y, product.known, banned, heap)
+    if query.allowed is None or len(query.allowed) > FEW * len(product.known):
+        size = _all(x, product.y, (product.known, may_come(query)), banned, heap)
     else:
         size = _some(x, product.y, (product.known, rising(query.allowed)), banned, heap)
     return heap[1][:size], heap[0][:size]
@@ -138,13 +140,15 @@ def _scores(x, y, known, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _all(x, y, known, banned, heap):  # type: ignore[no-untyped-def]
+def _all(x, y, among, banned, heap):  # type: ignore[no-untyped-def]
     """Look at everything; return how many were found."""
-    values, items = heap
+    (known, may), (values, items) = among, heap
     size, least = 0, np.float32(-np.inf)
-    for j in range(len(known)):
+    for j in range(min(len(may), len(known)) if len(may) else len(known)):
+        if not known[j] or (len(may) > 0 and not may[j]):
+            continue
         s = _dot(x, y[j])
-        if s > least and known[j] and place_in(banned, j) < 0:  # an equal one comes later
+        if s > least and place_in(banned, j) < 0:  # an equal one comes later
             size = push(values, items, size, s, j)
             least = values[0] if size == len(values) else least
     fall(values, items, size)

@@ -253,6 +253,31 @@ def test_brands_for_a_shopper(shop: Served) -> None:
     assert (wrong.status_code, wrong.json()["hint"]) == (422, "Did you mean 'brand'?")
 
 
+def test_an_editor_is_told_what_may_follow(shop: Served) -> None:
+    shop.items(*ITEMS)
+
+    def told(before: str) -> dict[str, Any]:
+        answer = shop.client.get("/v1/filters/suggestions", params={"before": before})
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert told("pri")["suggestions"][0] == {"text": "price", "kind": "field", "about": "a number"}
+    assert told("price < 5 and bra")["start"] == 14
+    assert [s["text"] for s in told("brand == ")["suggestions"]][:2] == ['"A"', '"B"']
+
+
+def test_a_place_may_show_one_variant_of_each_product(shop: Served) -> None:
+    shop.items(*({**item, "group_id": "all"} for item in ITEMS))
+    home = {"levels": [{"name": "popular", "evidence": "none", "weights": {"popular": 1.0}}]}
+    assert put(shop, "home", {**home, "variants": "one"}).status_code == 200
+    assert len(shop.client.get("/v1/recommendations", params={"k": 5}).json()["items"]) == 1
+    assert put(shop, "home", {**home, "variants": "each"}).status_code == 200
+    assert len(shop.client.get("/v1/recommendations", params={"k": 5}).json()["items"]) == 5
+    wrong = put(shop, "home", {**home, "variants": "some"})
+    assert wrong.status_code in {400, 422}
+
+
 def test_what_if_is_told_over_http_where_it_is_asked_for(shop: Served, tmp_path: Path) -> None:
     shop.items(*ITEMS)
     rows = [

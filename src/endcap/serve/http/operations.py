@@ -40,6 +40,8 @@ from endcap.serve.http.shapes import (
     ReplayQuery,
     SimilarQuery,
     SlateOut,
+    SuggestionsOut,
+    SuggestQuery,
     User,
     UsersIn,
     Version,
@@ -178,6 +180,11 @@ OPERATIONS: Final = (
         "Bring back the version before the last one.",
         placements.undo_placement, "secret", {200: PlacementList}, writes=True,
         errors=(404, *WRITE),
+    ),
+    Operation(
+        "GET", "/v1/filters/suggestions", "getFilterSuggestions", "placements",
+        "What may follow in a condition or a boost.",
+        placements.get_suggestions, "secret", {200: SuggestionsOut}, query=SuggestQuery,
     ),
     Operation(
         "PUT", "/v1/users", "putUsers", "users", "Insert or replace up to 1,000 users.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from endcap.recommend.filters.suggest import suggest
 from endcap.recommend.placing import Place, UneditedError
 from endcap.recommend.recipe import Placement, Recipe
 from endcap.recommend.slate import Request
@@ -19,6 +20,9 @@ from endcap.serve.http.shapes import (
     PlacementList,
     PlacementOut,
     PlacementVersion,
+    SuggestionOut,
+    SuggestionsOut,
+    SuggestQuery,
 )
 
 
@@ -55,6 +59,15 @@ async def delete_placement(call: Call) -> Answer:
     known = await call.runtime.run(places.all, recipe)
     left = PlacementList([_out(place) for place in known.values() if place.name == name])
     return await remember(call, Answer(200, left))
+
+
+async def get_suggestions(call: Call) -> Answer:
+    """Answer what may follow in a condition or a boost, for an editor that completes."""
+    query: SuggestQuery = call.query
+    columns = call.runtime.live.columns
+    start, found = await call.runtime.run(suggest, query.before, columns)
+    told = [SuggestionOut(one.text, one.kind, one.about) for one in found]
+    return Answer(200, SuggestionsOut(start, told), {"cache-control": "no-store"})
 
 
 async def get_versions(call: Call) -> Answer:

@@ -229,6 +229,9 @@ class PlacementIn(Struct, forbid_unknown_fields=True, omit_defaults=True):
         dict[str, Any], Meta(description="pins, quotas, exclude, fatigue, diversity, …")
     ] = {}
     fill: Annotated[bool, Meta(description="Whether the catalogue fills what is missing.")] = True
+    variants: Annotated[
+        Literal["each", "one"], Meta(description="one: a single variant of each product.")
+    ] = "each"
     closed: Annotated[
         dict[str, Any] | None, Meta(description="Which place answers once the need is met.")
     ] = None
@@ -340,6 +343,27 @@ class GroupsQuery(Struct, forbid_unknown_fields=True):
     placement: Id = "home"
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     filter: Condition = ""
+
+
+class SuggestQuery(Struct, forbid_unknown_fields=True):
+    """What stands before the cursor of whoever writes a condition or a boost."""
+
+    before: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class SuggestionOut(Struct):
+    """One way to go on: `text` takes the place of what was begun."""
+
+    text: str
+    kind: Literal["field", "scope", "function", "value", "operator"]
+    about: str
+
+
+class SuggestionsOut(Struct):
+    """What may follow; what begins at `start` is to be replaced."""
+
+    start: Count
+    suggestions: list[SuggestionOut]
 
 
 class GroupOut(Struct):

@@ -79,6 +79,7 @@ def test_line_up_follows_the_data(split: Split) -> None:
     assert line_up(long)["transitions"].fixed == {"second_step": 0.0}
     assert not all_there["transitions"].fixed
     assert "vmis-knn" not in line_up(long)
+    assert line_up(long, keep_seen=True)["repeat"].axes["own"][0] == 0.9
     assert not all_there["slit"].fixed
     assert line_up(replace(profile, items=20_000))["slit"].fixed == {"sources": 100}
     blind = Profile.of(split.train, ordered=False, clocked=False)

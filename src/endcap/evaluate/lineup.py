@@ -110,6 +110,13 @@ ANSWER_ONLY: Final = frozenset({"decay_events", "share", "itself"})
 LONG: Final = 100
 """Interactions for each user from which transitions walk one step only and sessions are not
 compared: both are for short histories; in long ones their pairs fill the square of the items."""
+OWN_HABITS: Final[Axes] = {
+    "own": (0.9, 0.7, 0.4),
+    "popular": (0.05, 0.0, 0.2),
+    "rebuy": (0.1, 0.0, 0.4),
+    "group_decay": (0.97, 0.98, 0.93),
+}
+"""What `repeat` is asked in long histories: these say most, others' and the newest baskets little."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "slim", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""
@@ -122,10 +129,10 @@ ENTRANTS: Final[dict[str, Entrant]] = {
     "repeat": Entrant(
         "repeat",
         {
-            "own": (0.3, 0.6),
-            "rebuy": (0.7, 0.3, 1.0),
+            "own": (0.3, 0.6, 0.9),
+            "popular": (0.5, 0.2, 0.05),
+            "rebuy": (0.7, 0.3, 0.1, 1.0),
             "group_decay": (0.9, 0.8, 0.97),
-            "popular": (0.5, 0.2),
         },
     ),
     "transitions": Entrant(
@@ -294,6 +301,8 @@ def line_up(
         found["behaviours"] = replace(found["behaviours"], fixed={"target": target})
     if "transitions" in found and profile.interactions > LONG * profile.users:
         found["transitions"] = replace(found["transitions"], fixed={"second_step": 0.0})
+    if "repeat" in found and profile.interactions > LONG * profile.users:
+        found["repeat"] = replace(found["repeat"], axes=OWN_HABITS)
     if "slit" in found and profile.items > LARGE:
         found["slit"] = replace(found["slit"], fixed={"sources": SOURCES}, cubic_s=0.0)
     if profile.repeated >= REPEATED:

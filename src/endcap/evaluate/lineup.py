@@ -116,7 +116,7 @@ OWN_HABITS: Final[Axes] = {
     "rebuy": (0.1, 0.0, 0.4),
     "group_decay": (0.97, 0.98, 0.93),
 }
-"""What `repeat` is asked in long histories: these say most, others' and the newest baskets little."""
+"""What `repeat` is asked in long histories, which say more than others and the newest baskets."""
 CONFIDENCE: Final[Axes] = {"confidence": ("binary", "log", "weight")}
 COUNTED: Final = ("item-knn", "slim", "ease", "ials")
 """Who is asked how much repeats should count, where there are many."""

@@ -14,9 +14,10 @@ from endcap.recommend.recommender import Recommender
 from endcap.recommend.replaying.replay import Replayed, Replayer
 from endcap.recommend.sentences import Language, sentence, what_if
 from endcap.recommend.slate import Request, Slate, SlateItem
-from endcap.recommend.state import IMPRESSION, History
+from endcap.recommend.state import History
 from endcap.recommend.store_state import StoreState
 from endcap.schema.actors import actor
+from endcap.schema.kinds import IMPRESSION
 from endcap.schema.settings import Settings, StoreSettings
 
 

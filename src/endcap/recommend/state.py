@@ -12,10 +12,10 @@ import pyarrow as pa
 from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
+from endcap.schema.kinds import IMPRESSION
 
 PURCHASE: Final = "purchase"
 REFUND: Final = "refund"
-IMPRESSION: Final = "impression"
 CARTING: Final = ("cart", "uncart", PURCHASE)
 """What changes a cart; what the last of them left in it is there now."""
 TAKEN_UP: Final = ("click", "cart", PURCHASE)

@@ -16,8 +16,9 @@ from endcap.recommend.availability import Availability
 from endcap.recommend.facts import facts_of
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import unknown_to
-from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, History
+from endcap.recommend.state import EXPOSURE_DAYS, History
 from endcap.schema.actors import VISITOR_PREFIX
+from endcap.schema.kinds import IMPRESSION
 
 
 class StoreState:

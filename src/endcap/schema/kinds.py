@@ -2,6 +2,9 @@
 
 from typing import Final, NamedTuple
 
+IMPRESSION: Final = "impression"
+"""What was shown: it says nothing of what a shopper did, and there are ten for each request."""
+
 
 class Kind(NamedTuple):
     """One kind of event.
@@ -31,7 +34,7 @@ KINDS: Final[dict[str, Kind]] = {
     "rating": Kind(1.0, needs_value=True),
     "play": Kind(2.0),
     "complete": Kind(3.0),
-    "impression": Kind(0.0),
+    IMPRESSION: Kind(0.0),
     "dismiss": Kind(-2.0),
 }
 """Built-in kinds; settings can change the weights and add kinds."""

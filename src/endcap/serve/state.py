@@ -17,8 +17,9 @@ from endcap.recommend.availability import Availability
 from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import Newcomers
-from endcap.recommend.state import EXPOSURE_DAYS, IMPRESSION, TAKEN_UP, History
+from endcap.recommend.state import EXPOSURE_DAYS, TAKEN_UP, History
 from endcap.schema.actors import VISITOR_PREFIX, actor
+from endcap.schema.kinds import IMPRESSION
 from endcap.schema.tables import ITEMS
 from endcap.schema.trust import CLAIMED, PROVABLE, is_claimed
 from endcap.serve.histories import Histories

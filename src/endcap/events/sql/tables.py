@@ -45,6 +45,12 @@ EVENT_TABLE: Final = sa.Table(
     sa.Index("events_time", "time"),
     sa.Index("events_actor_time", "actor", "time"),
 )
+# What an actor did, not what they were shown: it covers a history, which is read for each slate.
+sa.Index(
+    "events_deeds",
+    *(EVENT_TABLE.c[name] for name in ("actor", "time", "seq", "kind", "item_id", "value")),
+    sqlite_where=sa.text("kind <> 'impression'"),
+).ddl_if(dialect="sqlite")
 
 ITEM_TABLE: Final = sa.Table(
     "items",

@@ -3,8 +3,10 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from math import nan
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 
 from endcap.events.sql import rows
@@ -12,8 +14,9 @@ from endcap.events.sql.backend import Session
 from endcap.events.sql.committer import Work
 from endcap.events.sql.log import SQLEventLog, microseconds
 from endcap.events.sqlite.dialect import insertion
-from endcap.events.store import Receipt
+from endcap.events.store import Deed, Receipt
 from endcap.schema.actors import actor as actor_of
+from endcap.schema.kinds import IMPRESSION
 from endcap.schema.tables import EVENTS
 
 PAGE_ROWS: Final = 16_384
@@ -48,6 +51,19 @@ class SQLiteEventLog(SQLEventLog):
             return settle(session, [session.execute(sql, row).rowcount > 0 for row in rows])
 
         return work
+
+    def history(self, actor: str, kinds: Sequence[str]) -> list[Deed]:
+        """See `EventLog.history`.
+
+        An index holds all of it. It comes as one row of JSON: the driver lets go of the
+        interpreter for each row, and under load waits for it as often.
+        """
+        acted = "" if IMPRESSION in kinds else f"AND kind <> '{IMPRESSION}'"
+        sql = _DEEDS.format(acted=acted, kinds=", ".join("?" * len(kinds)) or "NULL")
+        with self._database.readers.lend() as session:
+            (told,) = session.execute(sql, (actor, *kinds)).fetchone()
+        deeds = _JSON.decode(told)
+        return [(i, k, t, nan if v is None else float(v)) for i, k, t, v in deeds]
 
     def scan(
         self,
@@ -92,6 +108,14 @@ class SQLiteEventLog(SQLEventLog):
 
 
 _ONCE: Final = "ON CONFLICT (event_id) DO NOTHING"
+_DEEDS: Final = (
+    "SELECT json_group_array(json_array(item_id, kind, time, value)) FROM ("
+    # As text: SQLite's JSON has 15 digits of a number.
+    "SELECT item_id, kind, time, iif(value IS NULL, NULL, printf('%!.17g', value)) AS value "
+    "FROM events WHERE actor = ? AND item_id IS NOT NULL {acted} AND kind IN ({kinds}) "
+    "ORDER BY time, seq)"
+)
+_JSON: Final = msgspec.json.Decoder(list[tuple[str, str, int, str | None]])
 _SELECT: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
 _TIME: Final = EVENTS.get_field_index("time")
 

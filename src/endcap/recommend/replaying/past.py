@@ -21,7 +21,8 @@ from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.replaying.records import Live as LiveRecord
 from endcap.recommend.replaying.records import Past, Record, fingerprint
 from endcap.recommend.replaying.witness import only
-from endcap.recommend.state import EPOCH, IMPRESSION, History
+from endcap.recommend.state import EPOCH, History
+from endcap.schema.kinds import IMPRESSION
 
 LATE: Final = 4
 """Events received at the same moment: so many of the last ones may have been seen or not."""

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from endcap.events.store import Store
 from endcap.recommend.artefacts import LOG_END, Artefact
 from endcap.schema.actors import actor
+from endcap.schema.kinds import IMPRESSION
 
 BASELINE_DAYS: Final = 28
 """Popularity now is compared with that of the last days which the artefact has learnt from."""
 TOP: Final = 100
-IMPRESSION: Final = "impression"
 
 
 class Drift(msgspec.Struct, frozen=True):

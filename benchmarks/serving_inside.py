@@ -20,7 +20,7 @@ from benchmarks.serving_load import FILTER, K
 from endcap.recommend.slate import Request
 from endcap.schema.settings import Settings
 from endcap.serve import threads
-from endcap.serve.answered import answer
+from endcap.serve.answered import answer, witness_of
 from endcap.serve.http.app import create_app
 from endcap.serve.runtime import Runtime
 
@@ -77,7 +77,8 @@ async def _each(
 
 
 async def _slate(runtime: Runtime, body: dict[str, Any]) -> None:
-    answer(runtime.recommender.current, Request(**body), runtime.live)
+    recommender, request = runtime.recommender.current, Request(**body)
+    answer(recommender, request, witness_of(recommender, request, runtime.live))
 
 
 async def _request(app: Any, body: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ from endcap.models.topk import fall
 from endcap.models.weighting import HistorySpec
 
 Floats = npt.NDArray[np.float32]
+_EVERY = np.empty(0, np.bool_)
+"""No mask: every row may come."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ class LinearModel(SummedModel):
         if len(queries) != 1 or not own or not isinstance(self.effects, sparse.csr_array):
             return super().opinion(queries, k)
         profile = self._place[queries.items], self.spec.event_weights(queries)
-        keys, sums = _spread(profile, self._cellular)
-        best = _best((keys, sums), self.rows, k, may_come(queries), queries.exclude)
+        keys, sums, touched = _spread(profile, self._cellular)
+        table = keys, sums, touched
+        best = _best(table, self.rows, k, may_come(queries), queries.exclude)
 
         def score(union: Candidates) -> npt.NDArray[np.float32]:
             found: npt.NDArray[np.float32] = _of(keys, sums, self._place[union.items])
@@ -142,10 +145,7 @@ class LinearModel(SummedModel):
         """Return float32 (rows, columns): effects, 0 where there is none."""
         if not isinstance(self.effects, sparse.csr_array):
             return np.asarray(self.effects[np.ix_(rows, columns)])
-        if not self.effects.has_sorted_indices:
-            return np.asarray(self.effects[rows][:, columns].toarray())
-        cells: npt.NDArray[np.float32] = _cells(self._cellular, rows, columns)
-        return cells
+        return np.asarray(self.effects[rows][:, columns].toarray())
 
     @cached_property
     def _cellular(self) -> tuple[npt.NDArray[np.generic], ...]:
@@ -167,6 +167,9 @@ class LinearModel(SummedModel):
 
     def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
         """Return float32 (len(items), len(query.items)): the effects between them."""
+        if isinstance(self.effects, sparse.csr_array) and self.effects.has_sorted_indices:
+            cells: Floats = _cells(self._cellular, self._place, query.items, items)
+            return cells
         past, asked = self.places(query.items), self.places(items)
         out = np.zeros((len(items), len(past)), np.float32)
         told, heard = np.flatnonzero(past >= 0), np.flatnonzero(asked >= 0)
@@ -176,7 +179,7 @@ class LinearModel(SummedModel):
 
 @numba.njit(cache=True, nogil=True)
 def _spread(profile, effects):  # type: ignore[no-untyped-def]
-    """Return a table (see `slot_of`) of what was touched and what all places bring to it.
+    """Return a table (see `slot_of`) of what all places bring to what, and its slots in use.
 
     Lower places come first, as in a product of sparse matrices: sums are equal to the last bit.
     """
@@ -188,6 +191,7 @@ def _spread(profile, effects):  # type: ignore[no-untyped-def]
     while 3 * size < 4 * pairs:
         size *= 2
     keys, sums = np.full(size, -1, np.int32), np.zeros(size, np.float32)
+    touched, n = np.empty(pairs, np.int32), 0
     order = np.argsort(places, kind="mergesort")
     first = 0
     while first < len(order):
@@ -200,22 +204,35 @@ def _spread(profile, effects):  # type: ignore[no-untyped-def]
             continue
         for a in range(indptr[place], indptr[place + 1]):
             at = slot_of(keys, columns[a])
-            keys[at] = columns[a]
+            if keys[at] == -1:
+                keys[at] = columns[a]
+                touched[n] = at
+                n += 1
             sums[at] += weight * values[a]
-    return keys, sums
+    return keys, sums, touched[:n]
 
 
 @numba.njit(cache=True, nogil=True)
 def _best(table, rows, k, may, exclude):  # type: ignore[no-untyped-def]
-    """Return items and scores of the k best of a table, best first."""
-    keys, sums = table
+    """Return items and scores of the k best of a table, best first.
+
+    One selection says how much is enough; a heap of all that is touched would take twice as long.
+    """
+    keys, sums, touched = table
+    free, scores, n = np.empty(len(touched), np.int32), np.empty(len(touched), np.float32), 0
+    for at in touched:
+        j = rows[keys[at]]
+        if sums[at] > -np.inf and (len(may) == 0 or (j < len(may) and may[j])):
+            free[n], scores[n] = j, sums[at]
+            n += 1
+    enough, least = k + len(exclude), np.float32(-np.inf)
+    if n > enough:
+        least = np.partition(scores[:n], n - enough)[n - enough]
     items, values = np.empty(k, np.int32), np.empty(k, np.float32)
-    banned = np.sort(exclude)
-    size, least = 0, np.float32(-np.inf)
-    for a in range(len(keys) if k else 0):
-        if keys[a] >= 0 and sums[a] >= least:
-            size = offer((values, items), size, sums[a], rows[keys[a]], (may, banned))
-            least = values[0] if size == k else least
+    banned, size = np.sort(exclude), 0
+    for a in range(n if k else 0):
+        if scores[a] >= least:
+            size = offer((values, items), size, scores[a], free[a], (_EVERY, banned))
     fall(values, items, size)
     return items[:size], values[:size]
 
@@ -233,15 +250,20 @@ def _of(keys, sums, places):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _cells(effects, rows, asked):  # type: ignore[no-untyped-def]
-    """Return what stands in some rows and columns of a matrix whose columns rise in each row."""
+def _cells(effects, place, past, asked):  # type: ignore[no-untyped-def]
+    """Return float32 (asked, past): the effects of item rows on others; columns rise in a row."""
     indptr, columns, values = effects
-    out = np.zeros((len(rows), len(asked)), np.float32)
-    for r in range(len(rows)):
-        start, stop = indptr[rows[r]], indptr[rows[r] + 1]
+    out = np.zeros((len(asked), len(past)), np.float32)
+    wanted = place[asked]
+    for e in range(len(past)):
+        row = place[past[e]]
+        if row < 0:
+            continue
+        start, stop = indptr[row], indptr[row + 1]
         inside = columns[start:stop]
         for c in range(len(asked)):
-            at = place_in(inside, asked[c])
-            if at >= 0:
-                out[r, c] = values[start + at]
+            if wanted[c] >= 0:
+                at = place_in(inside, wanted[c])
+                if at >= 0:
+                    out[c, e] = values[start + at]
     return out

@@ -12,7 +12,7 @@ from endcap.models.base import Model
 from endcap.recommend.along import LIVE_TRENDING
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
-from endcap.recommend.losing import add_shares, deduct, most_of, others
+from endcap.recommend.losing import add_shares, deduct, most_of, others, weightiest
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
@@ -80,14 +80,10 @@ def explain(
     """
     owners = list(dict.fromkeys(evidence.item_ids))
     told = _losses(models, answer, evidence, owners, max(TRIED, top))
-    for_it = told.crowd + told.rest + np.nansum(np.maximum(told.loss, 0), axis=1)
-    total = np.maximum(for_it, told.score)
+    total, best, losses = weightiest(told.loss, told.crowd + told.rest, told.score, top)
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
-    known = np.nan_to_num(told.loss, nan=-np.inf)
-    best = np.argsort(-known, axis=1, kind="stable")[:, :top]
-    losses = np.take_along_axis(known, best, axis=1).tolist()
-    rows = zip(best.tolist(), losses, total.tolist(), told.score.tolist(), strict=True)
+    rows = zip(best.tolist(), losses.tolist(), total.tolist(), told.score.tolist(), strict=True)
     for (places, lost, all_of_it, of_score), source, crowd in zip(
         rows, answer.sources, told.crowd.tolist(), strict=True
     ):
@@ -96,7 +92,7 @@ def explain(
         found = [
             _because(words[at], loss, unit, score, content=speaks.warm_items)
             for at, loss in zip(places, lost, strict=True)
-            if loss > 0
+            if at >= 0
         ]
         if speaks.empty and owners and crowd > unit / 2:  # the crowd decided
             kind = "trending" if source == LIVE_TRENDING else source

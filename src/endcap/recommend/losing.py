@@ -42,6 +42,50 @@ def deduct(loss: Floats, part: Shares, left: Shares, scale: float, asked: Places
     _deduct(loss, part, left, scale, asked)
 
 
+def weightiest(
+    loss: Floats, besides: Floats, score: Floats, top: int
+) -> tuple[Floats, Places, Floats]:
+    """Return all that speaks for each row, and the owners whose loss counts most.
+
+    Parameters
+    ----------
+    loss
+        float64 (n, owners), NaN where nobody asked.
+    besides, score
+        float64 (n,): what else speaks for it; its score, of which all is at least.
+
+    Returns
+    -------
+    tuple
+        float64 (n,); int64 (n, top), falling, ties by place, -1 where nothing is lost; their
+        losses, float64 (n, top).
+    """
+    found: tuple[Floats, Places, Floats] = _weightiest(loss, besides, score, top)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _weightiest(loss, besides, score, top):  # type: ignore[no-untyped-def]
+    n, owners = loss.shape
+    total = np.zeros(n)
+    best, losses = np.full((n, top), -1, np.int64), np.zeros((n, top))
+    for r in range(n):
+        for a in range(owners):
+            mine = loss[r, a]
+            if not mine > 0:  # or NaN
+                continue
+            total[r] += mine
+            at = top
+            while at > 0 and mine > losses[r, at - 1]:
+                at -= 1
+                if at + 1 < top:
+                    best[r, at + 1], losses[r, at + 1] = best[r, at], losses[r, at]
+            if at < top:
+                best[r, at], losses[r, at] = a, mine
+        total[r] = max(besides[r] + total[r], score[r])
+    return total, best, losses
+
+
 @numba.njit(cache=True, nogil=True)
 def _add_shares(split, shares, groups, scale):  # type: ignore[no-untyped-def]
     for r in range(shares.shape[0]):

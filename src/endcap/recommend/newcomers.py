@@ -70,6 +70,10 @@ class Newcomers:
             self._words, self._items = words, self._read(unknown)
         return self._items
 
+    def know(self, words: Vocabulary) -> bool:
+        """Return whether `of` would read nothing."""
+        return self._items is not None and self._words is words
+
     def changed(self, items: pa.Table, gone: Collection[str] = ()) -> None:
         """Take in rows that were stored, and forget those that were deleted."""
         if self._items is None or self._words is None:

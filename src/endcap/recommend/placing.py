@@ -70,12 +70,19 @@ class Places:
 
     def changed(self) -> bool:
         """Return whether a process on this machine changed something since this was last asked."""
-        try:
-            now = os.stat(self._stamp).st_mtime_ns
-        except OSError:
-            now = 0
+        now = self._now()
         changed, self._seen = now != self._seen, now
         return changed
+
+    def stale(self) -> bool:
+        """Return what `changed` would, and let it still say so."""
+        return self._now() != self._seen
+
+    def _now(self) -> int:
+        try:
+            return os.stat(self._stamp).st_mtime_ns
+        except OSError:
+            return 0
 
     def latest(self) -> dict[str, Written]:
         """Return the last version of each place that was ever edited."""

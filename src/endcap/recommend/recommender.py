@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
+from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
 from endcap.recommend.composing import OBJECTIVE, WIDTH, apply_rules, depth, forecast, told
@@ -30,6 +31,7 @@ from endcap.schema.stages import stage
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NO_HISTORY = History.of([])
+NOTHING: dict[str, Any] = {}
 log = structlog.get_logger(__name__)
 
 
@@ -111,6 +113,25 @@ class Recommender:
         # One by one: sums of a batched product may differ in their last bit from a single one's,
         # and then an answer could not be replayed.
         return [self._answer(request, state) for request in requests]
+
+    def asks(self, request: Request) -> tuple[str | None, Vocabulary | None, bool]:
+        """Return what answering a request will ask of a state that may have to be read.
+
+        Returns
+        -------
+        tuple
+            Whose history; the words that newcomers are not among; whether what they were shown.
+        """
+        placement = self.placements.get(request.placement, self.placements[HOME])
+        places = [placement]
+        if placement.closed and placement.closed.then in self.placements:
+            places.append(self.placements[placement.closed.then])
+        described = self._loaded is not None and self._loaded.described is not None
+        return (
+            actor(request.user_id, request.visitor_id),
+            self._loaded.items if self._loaded and described else None,
+            any(place.rules.fatigue.asked for place in places),
+        )
 
     def similar(self, item_id: str, k: int, state: State) -> Slate:
         """Return the slate of the placement ``similar`` for one item."""
@@ -211,7 +232,7 @@ class Recommender:
                     pick.score,
                     pick.source,
                     why,
-                    {**facts.get(pick.item_id, {}), **_due(pick)},
+                    _told(facts.get(pick.item_id, NOTHING), pick),
                     pick.expected,
                     pick.explored,
                     pick.propensity,
@@ -226,9 +247,11 @@ class Recommender:
         )
 
 
-def _due(pick: Pick) -> dict[str, str]:
-    """Return the day on which the shopper will need an item again, where somebody foresees it."""
-    return {"due": (EPOCH + pick.due * MICROSECOND).date().isoformat()} if pick.due else {}
+def _told(facts: dict[str, Any], pick: Pick) -> dict[str, Any]:
+    """Return facts, and the day of the next need where one is foreseen; the facts are shared."""
+    if not pick.due:
+        return facts
+    return {**facts, "due": (EPOCH + pick.due * MICROSECOND).date().isoformat()}
 
 
 def _derived_id(request: Request, artefact: str, moment: datetime) -> str:

@@ -66,9 +66,9 @@ class Request(Strict):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reason:
-    """Why an item is in the slate.
+    """Why an item is in the slate; nobody changes it (frozen, it would take twice the time).
 
     Attributes
     ----------
@@ -122,9 +122,9 @@ class Expected:
         return cls(*(nan if isnan(total) else total for total in told))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SlateItem:
-    """One item on the shelf.
+    """One item on the shelf; nobody changes it (frozen, it would take twice the time).
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """What was answered is kept for replay, without ever delaying or failing an answer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from endcap.recommend.replaying.witness import Placed, Witness
 from endcap.recommend.slate import Request, Slate
 from endcap.recommend.state import moment_us
 from endcap.schema.actors import actor
-from endcap.schema.errors import StoreError
+from endcap.schema.errors import EndcapError, StoreError
 from endcap.serve.behind import LINGER_SECONDS, Behind
 
 PRUNE_SECONDS: Final = 3600.0
@@ -31,9 +32,22 @@ class Kept(NamedTuple):
     recommender: Recommender
 
 
-def answer(recommender: Recommender, request: Request, state: Placed) -> Kept:
-    """Answer a request before a witness."""
+def witness_of(recommender: Recommender, request: Request, state: Placed) -> Witness:
+    """Return a witness that has read whatever answering a request could have to wait for."""
     witness = Witness(state)
+    who, words, shown = recommender.asks(request)
+    if words is not None:
+        witness.newcomers(words)
+    if who:
+        with suppress(EndcapError):  # the recommender is told the same, and goes on without
+            witness.history(who)
+        if shown:
+            witness.shown_to(who)
+    return witness
+
+
+def answer(recommender: Recommender, request: Request, witness: Witness) -> Kept:
+    """Answer a request before a witness."""
     slate = recommender.recommend([request], witness)[0]
     return Kept(request, slate, witness, recommender)
 

@@ -72,6 +72,11 @@ class Histories:
                 return self._history(kept)
         return self._keep(who, load, _Kept(events, self._clock()))
 
+    def __contains__(self, who: object) -> bool:
+        """Whether the history of an actor is kept and fresh."""
+        kept = self._kept.get(who)  # type: ignore[call-overload]
+        return kept is not None and self._clock() - kept.read_at < self._fresh_seconds
+
     def add(self, who: str, event: Deed) -> None:
         """Follow an event that has just become durable."""
         with self._lock:

@@ -77,6 +77,16 @@ class RecommenderHolder:
                 self._look_at_places()
             return self._current
 
+    @property
+    def at_hand(self) -> Recommender | None:
+        """As `current`; None where that would have to wait, or read what was edited."""
+        if not self._placing.acquire(blocking=False):
+            return None
+        try:
+            return None if self._places.stale() else self._current
+        finally:
+            self._placing.release()
+
     def recommend(self, requests: Sequence[Request], state: State) -> list[Slate]:
         """Answer with what is current now; see `Recommender.recommend`."""
         return self.current.recommend(requests, state)

@@ -36,6 +36,7 @@ from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
 from endcap.serve.together import Together
 from endcap.serve.tracing import open_telemetry
+from endcap.serve.turns import Turns
 
 log = structlog.get_logger(__name__)
 P = ParamSpec("P")
@@ -69,6 +70,8 @@ class Runtime:
         Takes single events, by whether they come from browsers.
     slates
         How many are being made.
+    turns
+        Where they are made.
     draining
         Whether the server is about to stop, so that nobody should send it more work.
 
@@ -88,6 +91,7 @@ class Runtime:
         self.telemetry = open_telemetry(settings.telemetry)
         self.draining = False
         self.slates = 0
+        self.turns = Turns()
         self.keys = KeyRing(settings.store.folder)
         self.rates = open_rates(settings.limits, settings.live, counts)
         self.running: dict[str, str] = {}

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
 
@@ -21,6 +22,7 @@ import structlog
 from endcap import plugins
 from endcap.events.store import Receipt, Store
 from endcap.prepare.vocabulary import Vocabulary
+from endcap.recommend.replaying.witness import Looks
 from endcap.recommend.state import History
 from endcap.schema.actors import actor
 from endcap.schema.errors import EndcapError
@@ -180,10 +182,21 @@ class SharedState(LiveState):
         """Whether other replicas are followed, and why not."""
         return self._connected, "" if self._connected else self._trouble
 
+    def caught_up(self) -> Looks:
+        """See `LiveState.caught_up`; up to the last event acknowledged by any replica."""
+        read = partial(self._history, again=not self._catch_up())
+        return Looks(read, super().available_rows, super().available_ids)
+
+    def at_hand(self, actor: str | None, words: Vocabulary | None, *, shown: bool) -> bool:
+        """See `LiveState.at_hand`: never, for others may have stored something."""
+        return False
+
     def history(self, actor: str) -> History:
         """See `LiveState.history`; up to the last event acknowledged by any replica."""
-        shared = self._catch_up()
-        return self._histories.of(self.resolve(actor), again=not shared)
+        return self._history(actor, again=not self._catch_up())
+
+    def _history(self, actor: str, *, again: bool) -> History:
+        return self._histories.of(self.resolve(actor), again=again)
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """See `LiveState.available_rows`; without what any replica has taken off the shelf.

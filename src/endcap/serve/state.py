@@ -17,6 +17,7 @@ from endcap.recommend.availability import Availability
 from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import Newcomers
+from endcap.recommend.replaying.witness import Looks
 from endcap.recommend.state import EXPOSURE_DAYS, TAKEN_UP, History
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.schema.kinds import IMPRESSION
@@ -133,6 +134,27 @@ class LiveState:
     def now(self) -> datetime:
         """The clock, UTC."""
         return self._clock()
+
+    def caught_up(self) -> Looks:
+        """See `Placed.caught_up`; a process alone always is."""
+        return Looks(self.history, self.available_rows, self.available_ids)
+
+    def at_hand(self, actor: str | None, words: Vocabulary | None, *, shown: bool) -> bool:
+        """Return whether an actor can be answered from memory, without waiting for anybody.
+
+        Parameters
+        ----------
+        words
+            Those of the models, where newcomers are asked about.
+        shown
+            Whether it will be asked what they were shown.
+        """
+        if self._goods.locked() or not (words is None or self._newcomers.know(words)):
+            return False
+        if actor is None:
+            return True
+        who = self.resolve(actor)
+        return who in self._histories and (not shown or who in self._shown)
 
     def history(self, actor: str) -> History:
         """Return the item events of an actor, up to the last acknowledged, oldest first."""

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -14,6 +14,9 @@ from endcap.recommend.slate import Request, Slate
 from endcap.recommend.state import History
 from endcap.schema.errors import DataError
 from endcap.schema.version import __version__
+
+DEFLATED: Final = b"\x78"
+"""How records of earlier versions begin; a map of MessagePack begins otherwise."""
 
 
 class Past(msgspec.Struct, array_like=True):
@@ -114,8 +117,8 @@ class Record(msgspec.Struct):
         )
 
     def pack(self) -> bytes:
-        """Return the record as bytes."""
-        return zlib.compress(msgspec.msgpack.encode(self), 1)
+        """Return the record as bytes; most of it are numbers, which do not compress."""
+        return msgspec.msgpack.encode(self)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Record":
@@ -127,7 +130,8 @@ class Record(msgspec.Struct):
             When it is damaged, or of another version.
         """
         try:
-            return msgspec.msgpack.decode(zlib.decompress(packed), type=cls)
+            plain = zlib.decompress(packed) if packed[:1] == DEFLATED else packed
+            return msgspec.msgpack.decode(plain, type=cls)
         except (zlib.error, msgspec.DecodeError) as error:
             raise DataError(f"The record of a slate cannot be read: {error}.") from error
 

@@ -1,9 +1,10 @@
 """A state that remembers what a recommender asked of it: enough to ask the same again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
@@ -11,10 +12,24 @@ from endcap.models.live import Listed, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.state import History, State
+from endcap.schema.errors import EndcapError
+
+Rows = npt.NDArray[np.int32]
+
+
+class Looks(NamedTuple):
+    """The questions of a state that has been brought up to now: answering them looks no further."""
+
+    history: Callable[[str], History]
+    available_rows: Callable[[Vocabulary, int], Rows]
+    available_ids: Callable[[int], Sequence[str]]
 
 
 class Placed(State, Protocol):
     """A state that knows where in the store's past it is."""
+
+    def caught_up(self) -> Looks:
+        """Follow whatever anybody acknowledged before this call; it may wait for other machines."""
 
     @property
     def position(self) -> int:
@@ -45,6 +60,9 @@ class Witness:
 
     def __init__(self, state: Placed) -> None:
         self._state = state
+        self._looks = state.caught_up()
+        self._failed: dict[str, EndcapError] = {}
+        self._new: tuple[Vocabulary, pa.Table] | None = None
         self.now = state.now
         self.version = state.version
         self.position = state.position
@@ -71,9 +89,14 @@ class Witness:
 
     def history(self, actor: str) -> History:
         """See `State.history`."""
+        if actor in self._failed:
+            raise self._failed[actor]
         if actor not in self.histories:
-            history = self._state.history(actor)  # first: a replica catches up here
-            self.position = self._state.position
+            try:
+                history = self._looks.history(actor)
+            except EndcapError as error:  # whoever asks again need not wait again
+                self._failed[actor] = error
+                raise
             self.histories[actor] = self._state.people(actor), history
         return self.histories[actor][1]
 
@@ -83,9 +106,9 @@ class Witness:
             self.shown[actor] = dict(self._state.shown_to(actor, since))
         return self.shown[actor]
 
-    def available_rows(self, words: Vocabulary, now: int) -> "npt.NDArray[Any]":
+    def available_rows(self, words: Vocabulary, now: int) -> Rows:
         """See `State.available_rows`."""
-        return self._state.available_rows(words, now)
+        return self._looks.available_rows(words, now)
 
     def on_shelf(self, item_ids: Sequence[str], now: int) -> Sequence[str]:
         """See `State.on_shelf`."""
@@ -93,11 +116,13 @@ class Witness:
 
     def newcomers(self, words: Vocabulary) -> pa.Table:
         """See `State.newcomers`."""
-        return self._state.newcomers(words)
+        if self._new is None or self._new[0] is not words:
+            self._new = words, self._state.newcomers(words)
+        return self._new[1]
 
     def available_ids(self, now: int) -> Sequence[str]:
         """See `State.available_ids`."""
-        return self._state.available_ids(now)
+        return self._looks.available_ids(now)
 
     def facts(self, item_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """See `State.facts`."""

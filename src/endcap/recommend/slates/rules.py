@@ -144,6 +144,11 @@ class Fatigue(Strict):
         """Return from when on what was shown counts at `now`, both UTC microseconds."""
         return 0 if self.days is None else now - int(self.days * DAY_US)
 
+    @property
+    def asked(self) -> bool:
+        """Whether it matters what a shopper was shown."""
+        return self.cap is not None or self.half_after is not None
+
 
 class Explore(Strict):
     """A share of slates shows, in one position, an item that would not be there.

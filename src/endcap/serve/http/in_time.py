@@ -1,11 +1,17 @@
 """A slate in time: what takes too long the catalogue answers, what is too much is refused."""
 
 import asyncio
+import time
 
+from endcap.recommend.recommender import Recommender
+from endcap.recommend.replaying.witness import Witness
 from endcap.recommend.slate import Request
-from endcap.serve.answered import Kept, answer
+from endcap.schema.stages import stage
+from endcap.serve.answered import Kept, answer, witness_of
 from endcap.serve.http.problems import ApiError
 from endcap.serve.runtime import Runtime
+
+Seen = tuple[Recommender, Witness]
 
 
 async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Kept:
@@ -26,20 +32,56 @@ async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) ->
     milliseconds = timeout_ms or told.timeout_ms
     runtime.slates += 1
     try:
-        work = runtime.run(_answer, runtime, request)
-        return await asyncio.wait_for(work, milliseconds / 1000)
+        async with asyncio.timeout(milliseconds / 1000):
+            return await _answered(runtime, request)
     except TimeoutError:
         return _stopgap(runtime, request, milliseconds)
     finally:
         runtime.slates -= 1
 
 
-def _answer(runtime: Runtime, request: Request) -> Kept:
-    return answer(runtime.recommender.current, request, runtime.live)
+async def _answered(runtime: Runtime, request: Request) -> Kept:
+    """Read in a thread, where anything has to be read, and answer where it costs least."""
+    place = request.placement
+    quick = runtime.turns.is_quick(place) and not request.prices
+    if not quick:
+        return await runtime.run(lambda: _measured(runtime, request, _look(runtime, request)))
+    seen = _at_hand(runtime, request)
+    if seen is None:
+        seen = await runtime.run(_look, runtime, request)
+    async with runtime.turns.turn():
+        return _measured(runtime, request, seen)
+
+
+def _at_hand(runtime: Runtime, request: Request) -> Seen | None:
+    """Return what can be seen without waiting for anybody."""
+    recommender = runtime.recommender.at_hand
+    if recommender is None:
+        return None
+    who, words, shown = recommender.asks(request)
+    if not runtime.live.at_hand(who, words, shown=shown):
+        return None
+    return recommender, witness_of(recommender, request, runtime.live)
+
+
+def _look(runtime: Runtime, request: Request) -> Seen:
+    with stage("history"):
+        recommender = runtime.recommender.current
+        return recommender, witness_of(recommender, request, runtime.live)
+
+
+def _measured(runtime: Runtime, request: Request, seen: Seen) -> Kept:
+    began = time.thread_time()
+    recommender, witness = seen
+    kept = answer(recommender, request, witness)
+    if request.placement in recommender.placements:
+        runtime.turns.took(request.placement, time.thread_time() - began)
+    return kept
 
 
 def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Kept:
     """Answer from memory alone: what may be shown, newest first, for nobody in particular."""
     nobody = request.model_copy(update={"user_id": None, "visitor_id": None})
     late = f"not answered within {milliseconds} ms"
-    return answer(runtime.recommender.current.alone(late), nobody, runtime.live)
+    recommender = runtime.recommender.current.alone(late)
+    return answer(recommender, nobody, Witness(runtime.live))

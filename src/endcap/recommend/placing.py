@@ -1,11 +1,10 @@
 """What the places of a shop do, as people change it while it runs: versions, history, undo.
 
 The store keeps each version as a document. Whoever answers asks `Places.changed`, which looks at
-the time of one file; it is touched once a version is durable, so every process on the machine sees
+a number in shared memory; it moves once a version is durable, so every process on the machine sees
 the change with its next request.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from endcap.events.store import Documents, Written
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.expression import understood
 from endcap.recommend.recipe import HOME, Level, Placement, Recipe, check_placements
+from endcap.recommend.stamp import Stamp
 from endcap.schema.errors import EndcapError, RequestError, nearest
 
 PREFIX: Final = "placement/"
@@ -58,31 +58,25 @@ class Places:
     documents
         Where versions are kept.
     folder
-        The shop's folder, in which a file says when something changed.
+        The shop's folder, in which a file says that something changed.
 
     Stability: caller.
     """
 
     def __init__(self, documents: Documents, folder: Path) -> None:
         self._documents = documents
-        self._stamp = folder / STAMP
+        self._stamp = Stamp(folder / STAMP)
         self._seen: int | None = None
 
     def changed(self) -> bool:
         """Return whether a process on this machine changed something since this was last asked."""
-        now = self._now()
+        now = self._stamp.read()
         changed, self._seen = now != self._seen, now
         return changed
 
     def stale(self) -> bool:
         """Return what `changed` would, and let it still say so."""
-        return self._now() != self._seen
-
-    def _now(self) -> int:
-        try:
-            return os.stat(self._stamp).st_mtime_ns
-        except OSError:
-            return 0
+        return self._stamp.read() != self._seen
 
     def latest(self) -> dict[str, Written]:
         """Return the last version of each place that was ever edited."""
@@ -199,11 +193,7 @@ class Places:
 
     def touch(self) -> None:
         """Have every process on this machine look again."""
-        self._stamp.parent.mkdir(parents=True, exist_ok=True)
-        before = self._stamp.stat().st_mtime_ns if self._stamp.exists() else 0
-        self._stamp.touch()
-        if self._stamp.stat().st_mtime_ns == before:  # two changes within a tick of the clock
-            os.utime(self._stamp, ns=(before + 1, before + 1))
+        self._stamp.move()
 
 
 def parse(name: str, values: Mapping[str, Any]) -> Placement:

@@ -31,6 +31,7 @@ from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
 from endcap.serve.rates import open_rates
+from endcap.serve.reading import Desk
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
@@ -134,6 +135,7 @@ class Runtime:
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
         self._warming.start()
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
+        self._desk = Desk(self._readers, THREADS)
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
     @classmethod
@@ -156,6 +158,10 @@ class Runtime:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read or score in a thread, and wait for it without holding up other requests."""
         return await _within(self._readers, partial(work, *args, **kwargs))
+
+    async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do a short read in a thread, together with others that wait."""
+        return await self._desk.read(_in_span(partial(work, *args, **kwargs)))
 
     async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what may wait for the disk in a thread of those kept for that."""
@@ -215,6 +221,9 @@ def _share(settings: Settings, store: Store, ended: Callable[[], bool]) -> None:
 
 
 async def _within(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    if traced():  # a thread knows of no span by itself
-        work = partial(copy_context().run, work)
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
+    return await asyncio.get_running_loop().run_in_executor(pool, _in_span(work))
+
+
+def _in_span(work: Callable[[], T]) -> Callable[[], T]:
+    """Return the work within the span of this request: a thread knows of none by itself."""
+    return partial(copy_context().run, work) if traced() else work

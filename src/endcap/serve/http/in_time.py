@@ -48,7 +48,7 @@ async def _answered(runtime: Runtime, request: Request) -> Kept:
         return await runtime.run(lambda: _measured(runtime, request, _look(runtime, request)))
     seen = _at_hand(runtime, request)
     if seen is None:
-        seen = await runtime.run(_look, runtime, request)
+        seen = await runtime.read(_look, runtime, request)
     async with runtime.turns.turn():
         return _measured(runtime, request, seen)
 

@@ -82,6 +82,7 @@ def serve(  # noqa: PLR0917 - one for each option
         else:
             threads.one_for_each_request()
             server = Server(create_app(settings), drain_seconds=told.drain_seconds)
+            server.on_started = threads.keep_what_is_loaded
         if told.with_worker:
             stack.enter_context(WorkerBeside(settings, file))
         _say(address(sockets[0]), keyless=keyless)

@@ -1,6 +1,7 @@
-"""Requests are what a server does in parallel: its arithmetic keeps to one thread for each."""
+"""How a process settles down to serve: one thread for each request's arithmetic, no long pauses."""
 
 import ctypes
+import gc
 import sys
 from typing import Final
 
@@ -11,6 +12,14 @@ _M_ARENA_MAX: Final = -8
 SWITCH_S: Final = 0.0005
 """A kernel that let the interpreter go may wait this long to have it back, and a slate calls
 dozens: at Python's own 5 ms, slates side by side wait for each other most of the time."""
+
+
+def keep_what_is_loaded() -> None:
+    """Let no search for garbage go through what is there now, for the rest of this process.
+
+    A catalogue is a million objects, and each search through all of it holds up every request.
+    """
+    gc.freeze()
 
 
 def one_for_each_request() -> None:

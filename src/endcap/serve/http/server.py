@@ -1,7 +1,6 @@
 """Run the application on a port, and stop without breaking anybody off."""
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
@@ -116,7 +115,6 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so to whoever asked."""
         await super().startup(sockets)
-        gc.freeze()  # what is loaded stays: no search for the garbage of requests goes through it
         if self.started and self.on_started:
             self.on_started()
 

@@ -175,6 +175,7 @@ def _work(settings: Settings, bound: socket.socket, folder: Path, ready: Any) ->
 
 
 def _count(ready: Any) -> None:
+    threads.keep_what_is_loaded()
     with ready.get_lock():
         ready.value += 1
 

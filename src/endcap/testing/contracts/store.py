@@ -174,6 +174,20 @@ class LogContract:
             assert isnan(found[1][3])
             assert store.log.history("u1", []) == store.log.history("nobody", ["view"]) == []
 
+    def test_a_history_is_exact_to_the_last_bit(self, opener: Opener) -> None:
+        """Whatever the ids, and stars that no short decimal says; impressions when asked for."""
+        values = [1 / 3, 1 + 2**-24, -1e-308, 5e-324, 1.7976931348623157e308, 0.0]
+        names = ["'; --", '"quoted"\\', "红色-😀", "line\nbreak\u202e", "\u0001\t", "a,b|c\x1f"]
+        told = [
+            rows.event(n, user_id="u1", kind="impression" if n == 3 else "view", item_id=i, value=v)
+            for n, (i, v) in enumerate(zip(names, values, strict=True))
+        ]
+        with closing(opener()) as store:
+            store.log.append(rows.events(*told))
+            found = store.log.history("u1", ["view", "impression"])
+            assert [(deed[0], deed[3]) for deed in found] == list(zip(names, values, strict=True))
+            assert [deed[0] for deed in store.log.history("u1", ["view"])] == names[:3] + names[4:]
+
     def test_scan_streams_a_long_log(self, opener: Opener) -> None:
         """Tens of thousands of events, a third of them of one moment: each once, in batches."""
         count = 50_000

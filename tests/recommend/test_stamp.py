@@ -17,7 +17,7 @@ def test_what_one_moves_every_other_sees_at_once(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", move + "Stamp(Path(sys.argv[1])).move()", str(tmp_path / "s")],
         check=True,
-    )  # noqa: E501
+    )
     assert mine.read() == other.read() != before
 
 

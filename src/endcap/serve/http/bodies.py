@@ -1,7 +1,6 @@
 """Read and decode what a client sends, trusting none of it."""
 
 import asyncio
-import functools
 import re
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -79,11 +78,6 @@ def _whole(tree: Any) -> Any:
     if isinstance(tree, list):
         return [_whole(value) for value in tree]
     return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
-
-
-@functools.cache
-def _lists(kind: type[msgspec.Struct]) -> frozenset[str]:
-    return frozenset(f.encode_name for f in msgspec.structs.fields(kind) if _is_list(f.type))
 
 
 def decode_query(request: Request, kind: type[Query]) -> Query:

@@ -79,6 +79,9 @@ class Torn:
         slates = self._holder.current.recommend(requests, state)
         return [replace(slate, artefact=named) for slate in slates]
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._holder.current, name)
+
 
 class TornHolder:
     """Holds a `Torn`."""
@@ -89,6 +92,8 @@ class TornHolder:
     @property
     def current(self) -> Any:
         return self._torn
+
+    at_hand = current
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._holder, name)

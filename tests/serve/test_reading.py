@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from endcap.serve.reading import Desk
+from endcap.serve.reading import STUCK_S, Desk
 
 THREADS = 3
 
@@ -38,6 +39,20 @@ def test_each_gets_its_own_answer_or_its_own_error(pool: ThreadPoolExecutor) -> 
             assert found.args == (n,)
         else:
             assert found == n * n
+
+
+def test_nothing_is_lost_where_several_threads_take_turns(pool: ThreadPoolExecutor) -> None:
+    desk = Desk(pool, THREADS)
+
+    async def ask(n: int) -> int:
+        await asyncio.sleep(n % 5 / 1000)
+        return await desk.read(lambda: time.sleep(2 * STUCK_S if n % 40 == 0 else 0) or n)
+
+    async def run() -> list[int]:
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*(ask(n) for n in range(1500)))
+
+    assert asyncio.run(run()) == list(range(1500))
 
 
 def test_what_waits_together_is_read_by_one_thread(pool: ThreadPoolExecutor) -> None:

@@ -105,13 +105,28 @@ class RecommenderHolder:
     def reload(self) -> bool:
         """Load what is current now, if it changed; return whether it did."""
         with self._loading:
-            named = current(self._folder)
-            if named == self._seen:
-                return False
-            fresh = Recommender.load(self._folder)
-            self._try_out(fresh)
-            with self._placing:
-                self._seen, self._current = named, fresh.placed(self._edited)
+            return self._load()
+
+    def nudge(self) -> None:
+        """Load what is current now, unless somebody is loading; then what is missed is seen later.
+
+        For whoever hears of another artefact while they hold what a slate needs: to wait for a
+        loader that tries one out would be for ever.
+        """
+        if self._loading.acquire(blocking=False):
+            try:
+                self._load()
+            finally:
+                self._loading.release()
+
+    def _load(self) -> bool:
+        named = current(self._folder)
+        if named == self._seen:
+            return False
+        fresh = Recommender.load(self._folder)
+        self._try_out(fresh)
+        with self._placing:
+            self._seen, self._current = named, fresh.placed(self._edited)
         self._on_swap()
         log.info("artefact in use", artefact=fresh.artefact, trouble=fresh.trouble)
         return True

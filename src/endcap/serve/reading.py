@@ -66,9 +66,10 @@ class Desk:
                     done.append((one, one.work(), None))
                 except BaseException as error:  # it is whoever asked who has to know
                     done.append((one, None, error))
-            if done and (len(done) >= TOLD_TOGETHER or not self._waiting):
+            if len(done) >= TOLD_TOGETHER or not self._waiting:
                 _tell(done)
                 done = []
+        _tell(done)  # another thread took what seemed to be next
 
     def _next(self) -> _Read | None:
         with self._guard:
@@ -80,6 +81,8 @@ class Desk:
 
 
 def _tell(done: list[tuple[_Read, Any, BaseException | None]]) -> None:
+    if not done:
+        return
     try:
         done[0][0].loop.call_soon_threadsafe(_settle, done)
     except RuntimeError:  # the loop has ended, and nobody waits any more

@@ -115,7 +115,7 @@ class Runtime:
             on_swap=self.live.promoted,
             share=partial(_share, settings, store),
         )
-        self.live.on_promoted = self.recommender.reload
+        self.live.on_promoted = self.recommender.nudge
         self.impressions = ImpressionWriter(
             store.log,
             clock=utc_now,

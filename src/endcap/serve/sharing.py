@@ -184,7 +184,14 @@ class SharedState(LiveState):
 
     def caught_up(self) -> Looks:
         """See `LiveState.caught_up`; up to the last event acknowledged by any replica."""
-        read = partial(self._history, again=not self._catch_up())
+        return self._looks(again=not self._catch_up())
+
+    def as_it_is(self) -> Looks:
+        """See `LiveState.as_it_is`; what others did in the last moments may be missing."""
+        return self._looks(again=False)
+
+    def _looks(self, *, again: bool) -> Looks:
+        read = partial(self._history, again=again)
         return Looks(read, super().available_rows, super().available_ids)
 
     def at_hand(self, actor: str | None, words: Vocabulary | None, *, shown: bool) -> bool:

@@ -139,6 +139,10 @@ class LiveState:
         """See `Placed.caught_up`; a process alone always is."""
         return Looks(self.history, self.available_rows, self.available_ids)
 
+    def as_it_is(self) -> Looks:
+        """See `Placed.as_it_is`."""
+        return self.caught_up()
+
     def at_hand(self, actor: str | None, words: Vocabulary | None, *, shown: bool) -> bool:
         """Return whether an actor can be answered from memory, without waiting for anybody.
 

@@ -31,6 +31,9 @@ class Placed(State, Protocol):
     def caught_up(self) -> Looks:
         """Follow whatever anybody acknowledged before this call; it may wait for other machines."""
 
+    def as_it_is(self) -> Looks:
+        """Return what is known here, without waiting for anybody."""
+
     @property
     def position(self) -> int:
         """The position of the catalogue that it has followed (`Catalogue.position`)."""
@@ -46,6 +49,11 @@ class Witness:
     the store keeps anyway (histories, the catalogue) is kept by its position and looked up again.
     It answers the same however often it is asked, whatever happens beside it.
 
+    Parameters
+    ----------
+    wait
+        Whether it catches up first with what others acknowledged.
+
     Attributes
     ----------
     histories
@@ -58,9 +66,9 @@ class Witness:
         Of the catalogue.
     """
 
-    def __init__(self, state: Placed) -> None:
+    def __init__(self, state: Placed, *, wait: bool = True) -> None:
         self._state = state
-        self._looks = state.caught_up()
+        self._looks = state.caught_up() if wait else state.as_it_is()
         self._failed: dict[str, EndcapError] = {}
         self._new: tuple[Vocabulary, pa.Table] | None = None
         self.now = state.now

@@ -84,4 +84,4 @@ def _stopgap(runtime: Runtime, request: Request, milliseconds: int) -> Kept:
     nobody = request.model_copy(update={"user_id": None, "visitor_id": None})
     late = f"not answered within {milliseconds} ms"
     recommender = runtime.recommender.current.alone(late)
-    return answer(recommender, nobody, Witness(runtime.live))
+    return answer(recommender, nobody, Witness(runtime.live, wait=False))

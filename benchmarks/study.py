@@ -54,7 +54,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
         action="store_true",
         help="the budget is of processor time, all threads together: for a machine that is shared",
     )
-    out.add_argument("--peer-budget", help="time each peer may choose in (default: all it takes)")
+    out.add_argument("--peer-budget", help="processor time each peer may choose in")
     out.add_argument("--k", type=int, action="append", help="cut lists here (repeatable)")
     out.add_argument("--rank", action="store_true", help="learn a second stage for the blend")
     out.add_argument("--only-chosen", action="store_true", help="judge the choice alone, no single")

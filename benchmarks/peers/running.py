@@ -4,10 +4,12 @@
 
 Reads ``test.npz`` and ``valid.npz`` of FOLDER, chooses settings on valid axis by axis as Endcap's
 own models do, fits once on test's training part, and writes ``MODEL.npz`` and ``MODEL.json``. A
-trial that would not end within SECONDS of choosing, as long as the one before it, is not begun.
+trial that would not end within SECONDS of choosing, as long as the one before it, is not begun;
+after `PATIENCE` times as long all ends. Seconds are of processor time, all threads together.
 """
 
 import json
+import math
 import os
 import resource
 import sys
@@ -18,6 +20,7 @@ import numpy as np
 from scipy import sparse
 
 BLOCK = 512
+PATIENCE = 2.5
 
 
 def implicit_als(train, past, settings, seed):
@@ -185,17 +188,17 @@ def ndcg(lists, split, k):
 
 def choose(build, axes, split, k, limit):
     """Search each axis in turn from the best so far, for about `limit` seconds."""
-    best, end = {key: values[0] for key, values in axes.items()}, time.perf_counter() + limit
+    best, end = {key: values[0] for key, values in axes.items()}, time.process_time() + limit
 
     def mark(settings):
         scores = build(split["train"], split["past"], settings, int(split["seed"]))
         return ndcg(answer(scores, split, k), split, k)
 
-    start = time.perf_counter()
+    start = time.process_time()
     score = mark(best)
     for key, values in axes.items():
         for value in values[1:]:
-            now = time.perf_counter()
+            now = time.process_time()
             if 2 * now - start > end:
                 return best
             candidate, start = {**best, key: value}, now
@@ -208,6 +211,8 @@ def choose(build, axes, split, k, limit):
 def main(model, folder, k_choose, k_answer, limit, quick):
     """Choose, fit, answer, write."""
     build, axes = MODELS[model]
+    if math.isfinite(limit):
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(PATIENCE * limit),) * 2)
     if quick:
         settings = {key: values[0] for key, values in axes.items()}
     else:

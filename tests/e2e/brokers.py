@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ class Broker:
         raise NotImplementedError
 
     def stop(self) -> None:
+        raise NotImplementedError
+
+    def signal(self, number: signal.Signals) -> None:
+        """Have the server stall (SIGSTOP) or go on."""
         raise NotImplementedError
 
     def source(self) -> Source:
@@ -103,6 +108,9 @@ class Nats(Broker):
         found: list[bytes] = self._do(read)
         return found
 
+    def signal(self, number: signal.Signals) -> None:
+        self._server.signal(number)
+
     def stop(self) -> None:
         self._server.stop()
 
@@ -124,6 +132,9 @@ class Redis(Broker):
 
     def read(self, stream: str) -> list[bytes]:
         return [fields[b"event"] for _, fields in self._client.xrange(stream)]
+
+    def signal(self, number: signal.Signals) -> None:
+        self._server.signal(number)
 
     def stop(self) -> None:
         self._client.close()

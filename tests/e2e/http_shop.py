@@ -1,7 +1,6 @@
 """A server in a process of its own, and clients that write down what it acknowledged."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -87,7 +86,7 @@ class Customers:
         self._ledger = ledger
         self._threads = threads
         self._batch = batch
-        self._rng = random.Random(seed)
+        self._name = f"s{seed}-" if seed else ""
         self._pending: list[list[str]] = [[] for _ in range(threads)]
         self._count = [0] * threads
         self._lock = threading.Lock()
@@ -116,13 +115,15 @@ class Customers:
                     ledger.write(" ".join(ids) + "\n")
                     ledger.flush()
                     self._pending[number] = []
+                else:
+                    time.sleep(0.02)  # refused: a client that hammers on helps nobody
                 if answer.headers.get("connection") == "close":
                     return  # the server asks us to leave; a balancer would send us elsewhere
 
     def _next(self, number: int) -> list[str]:
         start = self._count[number]
         self._count[number] += self._batch
-        return [f"{number}-{start + n}" for n in range(self._batch)]
+        return [f"{self._name}{number}-{start + n}" for n in range(self._batch)]
 
     @property
     def threads(self) -> int:

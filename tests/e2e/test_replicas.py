@@ -3,12 +3,12 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
 import pytest
-from http_shop import ShopProcess
+from http_shop import ROUNDS, Askers, Customers, ShopProcess
 
 from endcap.events.opening import open_store
 from endcap.recommend.recipe import load_recipe
@@ -60,9 +60,9 @@ class Shop:
         return [client.get("/v1/recommendations?user_id=a&k=3") for client in self.clients]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    running = Shop(tmp_path)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    running = Shop(tmp_path_factory.mktemp("replicas"))
     yield running
     running.close()
 
@@ -109,6 +109,59 @@ def test_replicas_share_and_outlive_redis_and_postgresql(shop: Shop) -> None:
     stored = [i for batch in store.log.scan(kinds=["view"]) for i in batch["event_id"].to_pylist()]
     store.close()
     assert shop.acknowledged <= set(stored)
+    assert len(stored) == len(set(stored))
+
+
+def test_point_6_under_load_redis_and_postgresql_come_and_go_and_nothing_is_lost(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Shoppers ask and post at both servers without a pause while what they stand on is away.
+
+    Every slate is answered, some say that they are not what they should be, and what was
+    acknowledged is stored, once: the sets are compared, not the counts.
+    """
+    items = [{"item_id": f"i{n}"} for n in range(8)]
+    assert shop.clients[0].put("/v1/items", json={"items": items}).json()["stored"] == 8
+    until(lambda: [len(answer.json()["items"]) for answer in shop.slates()] == [3, 3])
+    crowds = [Customers(tmp_path / f"ledger{n}", threads=2, seed=n) for n in range(2)]
+    urls = [server.url for server in shop.servers]
+
+    def go_on() -> None:
+        """Wait until both have stored more."""
+        before = [len(crowd.acknowledged()) for crowd in crowds]
+        until(lambda: all(len(crowd.acknowledged()) > was + 50
+                          for crowd, was in zip(crowds, before, strict=True)), 60)  # fmt: skip
+
+    with ExitStack() as load:
+        askers = [load.enter_context(Askers(url, 2, k=3)) for url in urls]
+        for crowd, url in zip(crowds, urls, strict=True):
+            load.enter_context(crowd.load(url))
+        go_on()
+        for away in (signal.SIGSTOP, None):
+            if away:
+                shop.redis.signal(away)
+            else:
+                shop.redis.stop()
+            go_on()
+            if away:
+                shop.redis.signal(signal.SIGCONT)
+            else:
+                shop.redis.start()
+            go_on()
+        for _ in range(max(2, ROUNDS // 10)):
+            shop.postgres.stop("immediate")
+            silent = [len(crowd.acknowledged()) for crowd in crowds]
+            told = sum(one.degraded for one in askers)
+            until(lambda: sum(one.degraded for one in askers) > told + 4)  # noqa: B023
+            assert [len(crowd.acknowledged()) for crowd in crowds] == silent
+            shop.postgres.start()
+            go_on()
+    assert all(set(one.answers) == {(200, True)} for one in askers)
+    assert [crowd.resets for crowd in crowds] == [0, 0]
+    store = open_store(StoreSettings(url=shop.url))
+    stored = [i for batch in store.log.scan(kinds=["view"]) for i in batch["event_id"].to_pylist()]
+    store.close()
+    assert set().union(*(crowd.acknowledged() for crowd in crowds)) <= set(stored)
     assert len(stored) == len(set(stored))
 
 

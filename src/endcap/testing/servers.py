@@ -79,8 +79,12 @@ class NatsServer:
         self._process = subprocess.Popen([*command, *quiet])  # noqa: S603
         until(lambda: _listens(self.port))
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
-        """Kill it."""
+        """Kill it, stopped or not."""
         self._process.kill()
         self._process.wait()
 

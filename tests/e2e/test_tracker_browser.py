@@ -133,6 +133,23 @@ def test_ga4_data_layer_is_understood(visit: Visit) -> None:
     assert {row["order_id"] for row in visit.stored()} == {None, "t1"}
 
 
+def test_twin_a_page_that_only_fetches_loses_what_it_says_offline(visit: Visit) -> None:
+    visit.open()
+    visit.delivered()
+    say = (
+        "fetch('/v1/events', {method: 'POST', headers: {'content-type': 'application/json'}, "
+        f"body: JSON.stringify({{kind: 'view', user_id: '{visit.user}', item_id: 'x'}})}})"
+        ".then(() => true, () => false)"
+    )
+    assert visit.run(say) is True
+    visit.context.set_offline(True)
+    assert visit.run(say) is False
+    visit.context.set_offline(False)
+    visit.page.reload()
+    visit.delivered()
+    assert visit.kinds() == {"view": 3}  # two of the page itself, and one of two
+
+
 def test_offline_events_wait_across_a_reload(visit: Visit) -> None:
     visit.open()
     visit.delivered()

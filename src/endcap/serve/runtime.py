@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import structlog
 from limits.storage import SlidingWindowCounterSupport
@@ -73,6 +73,8 @@ class Runtime:
         How many are being made.
     turns
         Where they are made.
+    store_check
+        The last question to the store whether it is well.
     draining
         Whether the server is about to stop, so that nobody should send it more work.
 
@@ -91,6 +93,7 @@ class Runtime:
         self.metrics = Metrics()
         self.telemetry = open_telemetry(settings.telemetry)
         self.draining = False
+        self.store_check: asyncio.Future[Any] | None = None
         self.slates = 0
         self.turns = Turns()
         self.keys = KeyRing(settings.store.folder)

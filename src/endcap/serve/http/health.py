@@ -1,5 +1,8 @@
 """Is it alive, should it be sent work, what runs, and the figures."""
 
+import asyncio
+from typing import Final
+
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from endcap.schema.errors import EndcapError
@@ -9,7 +12,8 @@ from endcap.serve.http.shapes import CheckResult, Live, Ready, Version
 from endcap.serve.retraining import runs
 from endcap.serve.runtime import Runtime
 
-UNKEPT = {"cache-control": "no-store"}
+UNKEPT: Final = {"cache-control": "no-store"}
+PATIENCE_SECONDS: Final = 2.0
 
 
 async def livez(call: Call) -> Answer:
@@ -21,10 +25,18 @@ async def readyz(call: Call) -> Answer:
     """Say whether to send requests here.
 
     503 when draining or when the store takes no writes; 200 and ``degraded`` when only a fallback
-    can recommend.
+    can recommend. A store that says nothing is not asked again before it has answered, and nobody
+    waits for it longer than `PATIENCE_SECONDS`.
     """
     runtime = call.runtime
-    checks = await runtime.run(_checks, runtime)
+    asked = runtime.store_check
+    if asked is None or asked.done():
+        asked = runtime.store_check = asyncio.ensure_future(runtime.run(_store, runtime))
+    try:
+        store = await asyncio.wait_for(asyncio.shield(asked), PATIENCE_SECONDS)
+    except TimeoutError:
+        store = CheckResult(False, f"The store has not answered for {PATIENCE_SECONDS:g} s.")
+    checks = _checks(runtime, store)
     needed = ("store", "serving")
     if not all(checks[name].ok for name in needed):
         return Answer(503, Ready("unavailable", checks), {**UNKEPT, "retry-after": "5"})
@@ -45,12 +57,12 @@ async def metrics(call: Call) -> Answer:
     return Answer(200, runtime.metrics.text() + trained, UNKEPT, CONTENT_TYPE_LATEST)
 
 
-def _checks(runtime: Runtime) -> dict[str, CheckResult]:
+def _checks(runtime: Runtime, store: CheckResult) -> dict[str, CheckResult]:
     recommender = runtime.recommender.current
     trouble = recommender.trouble or runtime.recommender.unshared
     return {
         "serving": CheckResult(not runtime.draining, "draining" if runtime.draining else ""),
-        "store": _store(runtime),
+        "store": store,
         "replicas": CheckResult(*runtime.live.sharing),
         "artefact": CheckResult(
             bool(recommender.artefact) and not trouble,

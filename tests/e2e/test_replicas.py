@@ -56,6 +56,10 @@ class Shop:
         answer = self.clients[at].get(f"/v1/users/{who}/history?limit=1000")
         return {event["item_id"] for event in answer.json()["events"]}
 
+    def both_follow(self) -> bool:
+        told = [client.get("/readyz").json()["checks"]["replicas"] for client in self.clients]
+        return all(check["ok"] for check in told)
+
     def slates(self) -> list[httpx.Response]:
         return [client.get("/v1/recommendations?user_id=a&k=3") for client in self.clients]
 
@@ -103,6 +107,7 @@ def test_replicas_share_and_outlive_redis_and_postgresql(shop: Shop) -> None:
         shop.postgres.start()
     until(lambda: [c.get("/readyz").status_code for c in shop.clients] == [200, 200], seconds=5)
     until(lambda: all(shop.post(n, "a", 2000 + n).status_code == 202 for n in range(2)), seconds=5)
+    until(shop.both_follow)  # one that is back before the other may miss it
     assert missed(shop, "a", 3000) == 0
 
     store = open_store(StoreSettings(url=shop.url))

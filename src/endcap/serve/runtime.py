@@ -44,6 +44,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_SECONDS: Final = 10.0
 """The first slate is awaited for so long before what happened lately is counted."""
+GIVE_WAY_S: Final = 0.005
 THREADS: Final = 4
 """For reading and scoring, and as many for writing: a stuck disk must not hold up slates."""
 
@@ -190,11 +191,16 @@ class Runtime:
             self.live.columns.settle()  # no request has to wait until it is made
             self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
             composing.warm()
-            self.live.warm(self._end)
+            self.live.warm(self._end, give_way=self._give_way)
             if any(place.rules.reach for place in self.recommender.current.placements.values()):
                 self.live.warm_exposure(self._end)
         except EndcapError as error:  # slates go on without
             log.error("what happened lately cannot be read", error=str(error))
+
+    def _give_way(self) -> None:
+        """Let slates that are under way go first, as they would not with threads side by side."""
+        if self.slates:
+            self._end.wait(GIVE_WAY_S)
 
     def close(self) -> None:
         """Write what is queued and let go of everything; in the order of dependence."""

@@ -29,6 +29,8 @@ Row = tuple[Any, ...]
 """What is used of an event: a value for each name in `_USED`."""
 WARM_DAYS: Final = 14.0
 """What is older counts a quarter at most, and the artefact has learnt it."""
+COUNTED_AT_ONCE: Final = 64
+"""Half a millisecond's work."""
 SEEN_BY_NOBODY: Final = IMPRESSION
 """What we showed says nothing about what the shopper did, and there are ten of it per request."""
 FATIGUING: Final = (IMPRESSION, *TAKEN_UP)
@@ -259,14 +261,28 @@ class LiveState:
             self._count(_believed(rows, events))
         self._touch()
 
-    def warm(self, end: threading.Event, days: float = WARM_DAYS) -> None:
-        """Count what happened in the last days; returns early once `end` is set."""
+    def warm(
+        self,
+        end: threading.Event,
+        days: float = WARM_DAYS,
+        give_way: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Count what happened in the last days; returns early once `end` is set.
+
+        Parameters
+        ----------
+        give_way
+            Called every few events: whoever waits for an answer goes first.
+        """
         until = self.now
         kinds = [kind for kind in self._kinds if self._weights.get(kind, 0) > 0]
         for batch in self._store.log.scan(until - timedelta(days=days), until, kinds):
-            if end.is_set():
-                return
-            self._count(_believed(_rows(batch), batch))
+            rows = _believed(_rows(batch), batch)
+            for start in range(0, len(rows), COUNTED_AT_ONCE):
+                if end.is_set():
+                    return
+                self._count(rows[start : start + COUNTED_AT_ONCE])
+                give_way()
         self._touch()
 
     def warm_exposure(self, end: threading.Event) -> None:

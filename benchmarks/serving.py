@@ -8,7 +8,7 @@ left: a server that falls behind cannot hide it. Each request has a context of i
     python -m benchmarks serving
     python -m benchmarks serving --folder /tmp/shop --part slates     one part alone
     python -m benchmarks serving --part pairs,probe --replicas 2      also over PostgreSQL and Redis
-    python -m benchmarks serving --items 1000000 --recipe simple --part slates
+    python -m benchmarks serving --items 1000000 --each 1 --recipe benchmarks/factors.toml
 """
 
 import itertools
@@ -47,6 +47,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("--items", type=int, default=0, help="of the catalogue; 100,000")
     parser.add_argument("--recipe", default="shop", help="what is fitted and served")
     parser.add_argument("--folder", type=Path, help="where the shop is made, or found and used")
+    parser.add_argument("--each", type=int, default=4, help="events for each item")
     parser.add_argument("--workers", default="1,2", help="numbers of workers to try")
     parser.add_argument(
         "--replicas", type=int, default=0, help="so many servers over PostgreSQL and Redis, too"
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     work["count"] = 200 if flags.quick else 3_000
     with Meter() as meter, tempfile.TemporaryDirectory() as place:
         folder = flags.folder or Path(place) / "shop"
-        make_shop(folder, items, flags.seed, flags.recipe)
+        make_shop(folder, items, flags.seed, flags.recipe, flags.each)
         figures = {}
         if "hello" in parts:
             figures["hello"] = _hello(work)
@@ -85,7 +86,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         "second process",
         figures=figures,
         seed=flags.seed,
-        fingerprint=f"power law, {items} items, seed {flags.seed}",
+        fingerprint=f"power law, {items} items, {flags.each} events each, seed {flags.seed}",
     )
 
 

@@ -60,7 +60,7 @@ LIKENESS = {
 }
 COMMON = 0.5
 """A label that this share of the items bears tells nothing."""
-USERS, VALID_USERS, MODELS, BUDGET = 12_000, 5_000, "ease,slit", "240s"
+USERS, VALID_USERS, MODELS, BUDGET = 6_000, 4_000, "ease,slit", "240s"
 
 
 class Knobs(NamedTuple):
@@ -105,6 +105,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         default="attributes",
         help="items are alike by the cosine of their brand and categories, or by TF-IDF of words",
     )
+    parser.add_argument("--untuned", action="store_true", help="models keep their first settings")
     parser.add_argument("--picture", type=Path, help="draw the curve here (SVG)")
     parser.set_defaults(models=MODELS, budget=BUDGET)
     args = parser.parse_args(argv)
@@ -126,8 +127,8 @@ def main(argv: list[str]) -> dict[str, Any]:
     return report.outcome(
         meter,
         protocol=(
-            f"{test.exam.split.protocol}; blend {weights} chosen and fitted as in the study of "
-            f"ranked lists; its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
+            f"{test.exam.split.protocol}; {'untuned ' * args.untuned}blend {weights}, fitted as "
+            f"for ranked lists, its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
             f"knobs chosen on {len(valid.exam):,} validation users at {CAUTION:.0%} of each loss, "
             "losses smoothed along each knob; "
             f"ILD: mean 1 - cosine over pairs, of {LIKENESS[args.likeness]}"
@@ -199,8 +200,11 @@ def _grounds(
 ) -> tuple[Ground, Ground, dict[str, float]]:
     most = study.QUICK_USERS if args.quick else VALID_USERS
     trial = Trial.of(split.validation(), max_users=most, heat_users=study.QUICK_USERS)
+    entrants = study.entrants(args, source)
+    if args.untuned:
+        entrants = {name: study.first_settings(one) for name, one in entrants.items()}
     found = choose(
-        study.entrants(args, source),
+        entrants,
         trial,
         budget_s=seconds(args.budget),
         clock=process_time if args.processor_time else perf_counter,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from endcap.recommend.filters.kinds import ATTRIBUTES
 from endcap.recommend.shelf import Pick
 
 GROUP = "group_id"
+AT_ONCE = 64
+"""Picks that are looked at together: no more are taken than are wanted."""
 OnShelf = Callable[[Sequence[str]], Sequence[str]]
 """Returns those of some items that may be shown, in their order."""
 
@@ -61,24 +64,26 @@ class Variants:
 
     def one_each(self, picks: Iterable[Pick]) -> Iterator[Pick]:
         """Yield the first pick of each product; one that is sold out speaks for its like."""
-        for pick in picks:
-            code = int(self._of([pick.item_id])[0])
-            if code == 0:
-                yield pick
-            elif code not in self.shown:
-                stands = self._in_stock(pick.item_id, code)
-                if stands:
-                    self.shown.add(code)
-                    yield pick if stands == pick.item_id else replace(pick, item_id=stands)
+        left = iter(picks)
+        while some := list(islice(left, AT_ONCE)):
+            ids = [pick.item_id for pick in some]
+            here = set(self.on_shelf(ids))
+            for pick, code in zip(some, self._of(ids).tolist(), strict=True):
+                if code == 0:
+                    yield pick
+                elif code not in self.shown:
+                    known = pick.item_id in here
+                    stands = pick.item_id if known else self._in_stock(pick.item_id, code)
+                    if stands:
+                        self.shown.add(code)
+                        yield pick if known else replace(pick, item_id=stands)
 
     def _of(self, item_ids: Iterable[str]) -> Rows:
         rows = self.columns.rows(item_ids)
         return self.codes[np.where(rows < len(self.codes), rows, UNKNOWN_ROW)]
 
     def _in_stock(self, item_id: str, code: int) -> str:
-        """Return the item, or the variant on the shelf that has most in common with it, or none."""
-        if self.on_shelf([item_id]):
-            return item_id
+        """Return the variant on the shelf that has most in common with an item; "" for none."""
         with self.columns.lock:
             rows = np.flatnonzero(self.codes == code)
             common = self._in_common(int(self.columns.rows([item_id])[0]), rows)

@@ -208,6 +208,32 @@ class Queries:
         )
 
     @classmethod
+    def of_one(
+        cls,
+        items: npt.NDArray[np.int32],
+        *,
+        weights: npt.NDArray[np.float32],
+        values: npt.NDArray[np.float32],
+        times: npt.NDArray[np.int64],
+        user: int,
+        now: int,
+        kinds: Sequence[str],
+    ) -> "Queries":
+        """Return what `of_histories` does for a single one, whose columns are as they should be."""
+        return cls(
+            np.array([user], np.int32),
+            np.array([0, len(items)], np.int64),
+            items,
+            weights,
+            values,
+            times,
+            np.array([now], np.int64),
+            np.zeros(2, np.int64),
+            np.empty(0, np.int32),
+            **_coded(kinds),
+        )
+
+    @classmethod
     def of_users(cls, data: Dataset, users: npt.ArrayLike) -> "Queries":
         """Build from the histories that `data` holds of the given user rows."""
         rows = np.asarray(users, dtype=np.int32)

@@ -73,14 +73,14 @@ class Moment:
         kept = (self.rows[chosen] >= 0) & (weights > 0)
         chosen = chosen[kept]
         spoken = [kind for kind, keep in zip(kinds, kept, strict=True) if keep]
-        query = Queries.of_histories(
-            [self.rows[chosen]],
-            weights=[weights[kept]],
-            values=[values[kept]],
-            times=[times[kept]],
-            users=[self.user if name == "history" else -1],
-            now=[self.now],
-            kinds=[spoken],
+        query = Queries.of_one(
+            self.rows[chosen],
+            weights=weights[kept],
+            values=values[kept],
+            times=times[kept],
+            user=self.user if name == "history" else -1,
+            now=self.now,
+            kinds=spoken,
         )
         return Evidence(
             query,

@@ -12,7 +12,7 @@ from endcap.models.base import Model
 from endcap.recommend.along import LIVE_TRENDING
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
-from endcap.recommend.losing import add_shares, deduct, most_of, others, weightiest
+from endcap.recommend.losing import add_shares, ask_about, deduct, weightiest
 from endcap.recommend.slate import Reason
 
 TOP: Final = 3
@@ -130,10 +130,7 @@ def _losses(
             last = np.unique(groups[-NEWEST:])
         else:
             add_shares(split, shares, groups, scale)
-    asked = most_of(split, tried, last)
-    loss = np.full(split.shape, np.nan)
-    loss[:, asked] = 0.0
-    rest = others(split, asked)
+    asked, rest, loss = ask_about(split, tried, last)
     of_asked = _only(groups, asked)
     for name, (part, scale, left_out) in listening.items():
         left = _asked_again(left_out, name, of_asked, len(asked))

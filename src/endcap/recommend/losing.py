@@ -14,21 +14,26 @@ def add_shares(split: Floats, shares: Shares, groups: Places, scale: float) -> N
     _add_shares(split, shares, groups, scale)
 
 
-def most_of(split: Floats, tried: int, besides: Places) -> Places:
-    """Return the owners, rising, that are among the `tried` that add most to any row."""
-    best = np.argsort(-split, axis=1, kind="stable")[:, :tried]
-    asked = np.zeros(split.shape[1], np.bool_)
-    asked[best] = True
-    asked[besides] = True
-    return np.flatnonzero(asked)
+def ask_about(split: Floats, tried: int, besides: Places) -> tuple[Places, Floats, Floats]:
+    """Return which owners are to be left out, in turn, to see what is lost.
 
+    Parameters
+    ----------
+    split
+        float64 (n, owners): what each adds to each row, by the models' own word.
+    tried
+        So many for each row: those that add most, ties by place.
+    besides
+        Owners asked about in any case.
 
-def others(split: Floats, asked: Places) -> Floats:
-    """Return float64 (n,): what owners that were not asked add to each row."""
-    mine = np.ones(split.shape[1], np.bool_)
-    mine[asked] = False
-    rest: Floats = np.maximum(split[:, mine], 0).sum(axis=1)
-    return rest
+    Returns
+    -------
+    tuple
+        Those owners, rising; float64 (n,): what the others add; float64 (n, owners): 0 where an
+        owner is asked about, NaN elsewhere.
+    """
+    found: tuple[Places, Floats, Floats] = _ask_about(split, tried, besides)
+    return found
 
 
 def deduct(loss: Floats, part: Shares, left: Shares, scale: float, asked: Places) -> None:
@@ -62,6 +67,37 @@ def weightiest(
     """
     found: tuple[Floats, Places, Floats] = _weightiest(loss, besides, score, top)
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _ask_about(split, tried, besides):  # type: ignore[no-untyped-def]
+    n, owners = split.shape
+    wanted = np.zeros(owners, np.bool_)
+    for a in besides:
+        wanted[a] = True
+    most = min(tried, owners)
+    best = np.zeros(most, np.int64)
+    for r in range(n):
+        size = 0
+        for a in range(owners):
+            at = size
+            while at > 0 and split[r, a] > split[r, best[at - 1]]:
+                if at < most:
+                    best[at] = best[at - 1]
+                at -= 1
+            if at < most:
+                best[at] = a
+                size = min(size + 1, most)
+        for at in range(size):
+            wanted[best[at]] = True
+    rest, loss = np.zeros(n), np.full((n, owners), np.nan)
+    for r in range(n):
+        for a in range(owners):
+            if wanted[a]:
+                loss[r, a] = 0.0
+            elif split[r, a] > 0:
+                rest[r] += split[r, a]
+    return np.flatnonzero(wanted), rest, loss
 
 
 @numba.njit(cache=True, nogil=True)

@@ -96,8 +96,12 @@ def sentence(
     if first.item_id is None:
         kind = first.kind if first.kind in SENTENCES[language] else "unexplained"
         return SENTENCES[language]["unexplained" if kind == "history" else kind]
-    alike = [r.item_id for r in reasons if (r.kind, r.event) == (first.kind, first.event)]
-    titles = [str(facts.get(i, {}).get("title", i)) for i in alike if i is not None]
+    kind, event = first.kind, first.event
+    titles = [
+        str(facts[r.item_id].get("title", r.item_id)) if r.item_id in facts else r.item_id
+        for r in reasons
+        if r.kind == kind and r.event == event and r.item_id is not None
+    ]
     verbs = VERBS[language]
     texts = SENTENCES[language]
     return texts.get(first.kind, texts["history"]).format(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import compress
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +25,8 @@ EXPOSURE_DAYS: Final = 14.0
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Event = tuple[str, str, int, float, int]
 
+_time: Final = itemgetter(2)
+
 
 def moment_us(moment: datetime) -> int:
     """Return a moment as UTC microseconds."""
@@ -42,13 +45,17 @@ class History(NamedTuple):
     @classmethod
     def of(cls, events: Sequence[tuple[str, str, int, float] | Event]) -> "History":
         """Build from (item id, kind, time in UTC µs, stars or NaN[, quantity]), in any order."""
-        rows = sorted(events, key=lambda event: event[2])
+        rows = sorted(events, key=_time)
+        if not rows:
+            no = np.empty(0, np.int64)
+            return cls([], [], no, no.astype(np.float32), no)
+        item_ids, kinds, times, values = zip(*(row[:4] for row in rows), strict=True)
         return cls(
-            [row[0] for row in rows],
-            [row[1] for row in rows],
-            np.asarray([row[2] for row in rows], dtype=np.int64),
-            np.asarray([row[3] for row in rows], dtype=np.float32),
-            np.asarray([row[4] if len(row) == 5 else 1 for row in rows], dtype=np.int64),
+            list(item_ids),
+            list(kinds),
+            np.array(times, np.int64),
+            np.array(values, np.float32),
+            np.array([row[4] if len(row) == 5 else 1 for row in rows], np.int64),
         )
 
     def settled(self) -> "History":

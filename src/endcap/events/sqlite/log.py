@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from math import nan
 from typing import Any, Final
 
@@ -59,8 +60,7 @@ class SQLiteEventLog(SQLEventLog):
         interpreter for each row, and under load waits for it as often. Not where it holds stars:
         as text SQLite does not give a number back to the last bit.
         """
-        acted = "" if IMPRESSION in kinds else f"AND kind <> '{IMPRESSION}'"
-        sql = _DEEDS.format(acted=acted, kinds=", ".join("?" * len(kinds)) or "NULL")
+        sql = _deeds(IMPRESSION in kinds, len(kinds))
         with self._database.readers.lend() as session:
             told, valued = session.execute(sql, (actor, *kinds)).fetchone()
         if valued:
@@ -110,6 +110,14 @@ class SQLiteEventLog(SQLEventLog):
 
 
 _ONCE: Final = "ON CONFLICT (event_id) DO NOTHING"
+
+
+@cache
+def _deeds(shown: bool, kinds: int) -> str:
+    acted = "" if shown else f"AND kind <> '{IMPRESSION}'"
+    return _DEEDS.format(acted=acted, kinds=", ".join("?" * kinds) or "NULL")
+
+
 _DEEDS: Final = (
     "SELECT json_group_array(json_array(item_id, kind, time)), count(value) FROM ("
     "SELECT item_id, kind, time, value FROM events WHERE actor = ? AND item_id IS NOT NULL "

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-QUICK_S: Final = 0.004
+QUICK_S: Final = 0.01
 """An event loop may be held up for so long: everybody else waits meanwhile."""
 RECENT: Final = 0.2
 """Share of the latest slate in the mean."""

@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits
 
 ARENAS: Final = 2
 _M_ARENA_MAX: Final = -8
+GARBAGE: Final = 20_000
+"""Containers made and not yet gone before the youngest are searched; Python's own is 700."""
 SWITCH_S: Final = 0.0005
 """A kernel that let the interpreter go may wait this long to have it back, and a slate calls
 dozens: at Python's own 5 ms, slates side by side wait for each other most of the time."""
@@ -17,9 +19,11 @@ dozens: at Python's own 5 ms, slates side by side wait for each other most of th
 def keep_what_is_loaded() -> None:
     """Let no search for garbage go through what is there now, for the rest of this process.
 
-    A catalogue is a million objects, and each search through all of it holds up every request.
+    A catalogue is a million objects, and each search through all of it holds up every request. What
+    a request leaves behind is looked for after some ten of them, not several times in each.
     """
     gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def one_for_each_request() -> None:

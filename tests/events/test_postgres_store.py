@@ -1,7 +1,7 @@
 """What is PostgreSQL's own: hostile text, the schema, groups, deadlocks that cannot be."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from endcap.events.opening import open_store
 from endcap.events.postgres import engine
 from endcap.events.postgres.store import PostgresStore
+from endcap.events.postgres.writer import PEN
 from endcap.events.sql import tables
 from endcap.events.store import Receipt
 from endcap.prepare.run import prepare_store
@@ -191,3 +192,20 @@ def test_what_is_no_url_and_what_does_not_answer_is_named() -> None:
     with pytest.raises(StoreError) as refusal:
         open_store(StoreSettings(url=f"postgresql://u:secret@127.0.0.1:{free_port()}/x"))
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_who_falls_silent_in_a_transaction_keeps_nobody_from_writing(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """As a replica that is cut off in the middle of a commit; unguarded it is the failing twin."""
+    monkeypatch.setattr(engine, "SILENCE_SECONDS", 1)
+    with ThreadPoolExecutor(1) as pool, closing(engine.connect(*engine.target(url))) as silent:
+        if guarded:
+            engine.let_go_soon(silent)
+        silent.connection.execute(f"BEGIN; {PEN}", prepare=False)
+        began = pool.submit(store.log.append, numbered(0, 3))
+        done, _ = wait([began], timeout=20 if guarded else 2)
+        assert bool(done) is guarded
+        silent.close()
+        assert began.result().stored == 3

@@ -40,11 +40,12 @@ class PostgresWriter(Writer):
     def __init__(self, url: str, durability: engine.Durability = "on") -> None:
         self.target, self.place = engine.target(url)
         self._durability: str = durability
-        self._session: engine.Session | None = self._open()
+        self._session: engine.Session | None = self._open(patient=True)
         self._away: StoreError | None = None
         self._next_try = 0.0
         try:
-            migrate.upgrade(self._session, PEN, self.place)
+            migrate.upgrade(self._session, PEN, self.place)  # may take its time
+            engine.let_go_soon(self._session)
         except BaseException:
             self._session.close()
             raise
@@ -93,12 +94,13 @@ class PostgresWriter(Writer):
             self._away = None
         return self._session
 
-    def _open(self) -> engine.Session:
+    def _open(self, *, patient: bool = False) -> engine.Session:
         session = engine.connect(self.target, self.place)
         try:
             self._examine(session)
-            engine.let_go_soon(session)
             session.execute(STAGE)
+            if not patient:
+                engine.let_go_soon(session)
         except BaseException:
             session.close()
             raise

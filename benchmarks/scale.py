@@ -58,7 +58,9 @@ def main(argv: list[str]) -> dict[str, Any]:
             sizes = {args.items / ITEMS: {"local-ridge": ["endcap"]}}
         else:
             who = {
-                task: ["endcap", *(p for p in peers if p in able)] for task, able in TASKS.items()
+                task: ["endcap", *(p for p in peers if p in able)]
+                for task, able in TASKS.items()
+                if task in (report.names(args.tasks) or TASKS)
             }
             sizes = dict.fromkeys(QUICK if args.quick else SIZES[: args.largest], who)
         found = {size: _at(size, who, args, Path(scratch)) for size, who in sizes.items()}
@@ -99,6 +101,7 @@ def _parser() -> Any:
     out = report.parser(__doc__)
     out.add_argument("--plot", type=Path, help="draw times against sizes here (PNG)")
     out.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    out.add_argument("--tasks", default="", help="only some: a,b; top-20 needs ials before it")
     out.add_argument("--items", type=int, default=0, help="fit local-ridge on so many items only")
     out.add_argument("--largest", type=int, default=3, choices=(1, 2, 3), help="so many sizes only")
     return out

@@ -18,9 +18,9 @@ from endcap.models.queries import Queries
 from endcap.models.topk import fall
 from endcap.models.weighting import HistorySpec
 
+BINS = 1024
+"""Of the histogram that says which scores are worth a place in the heap."""
 Floats = npt.NDArray[np.float32]
-_EVERY = np.empty(0, np.bool_)
-"""No mask: every row may come."""
 
 
 @dataclass(frozen=True)
@@ -216,25 +216,50 @@ def _spread(profile, effects):  # type: ignore[no-untyped-def]
 def _best(table, rows, k, may, exclude):  # type: ignore[no-untyped-def]
     """Return items and scores of the k best of a table, best first.
 
-    One selection says how much is enough; a heap of all that is touched would take twice as long.
+    Only those that score enough to be among twice as many are looked up; more where they may not
+    come. A heap of all that is touched would take twice as long.
     """
     keys, sums, touched = table
-    free, scores, n = np.empty(len(touched), np.int32), np.empty(len(touched), np.float32), 0
-    for at in touched:
-        j = rows[keys[at]]
-        if sums[at] > -np.inf and (len(may) == 0 or (j < len(may) and may[j])):
-            free[n], scores[n] = j, sums[at]
-            n += 1
-    enough, least = k + len(exclude), np.float32(-np.inf)
-    if n > enough:
-        least = np.partition(scores[:n], n - enough)[n - enough]
+    scores, n = np.empty(len(touched), np.float32), len(touched)
+    for a in range(n):
+        scores[a] = sums[touched[a]]
     items, values = np.empty(k, np.int32), np.empty(k, np.float32)
-    banned, size = np.sort(exclude), 0
-    for a in range(n if k else 0):
-        if scores[a] >= least:
-            size = offer((values, items), size, scores[a], free[a], (_EVERY, banned))
+    banned, size, looked = np.sort(exclude), 0, 2 * (k + len(exclude))
+    while k:
+        size, least = 0, _enough(scores, looked) if n > looked else np.float32(-np.inf)
+        for a in range(n):
+            if scores[a] >= least:
+                item = rows[keys[touched[a]]]
+                size = offer((values, items), size, scores[a], item, (may, banned))
+        if size == k or n <= looked:
+            break
+        looked *= 8
     fall(values, items, size)
     return items[:size], values[:size]
+
+
+@numba.njit(cache=True, nogil=True)
+def _enough(scores, most):  # type: ignore[no-untyped-def]
+    """Return a score that at least `most` of them reach, and few more where they lie evenly."""
+    low, high = np.float32(np.inf), np.float32(-np.inf)
+    for s in scores:
+        if s > -np.inf:
+            low, high = min(low, s), max(high, s)
+    if not high - low < np.inf or high == low:
+        return np.float32(-np.inf)
+    counts, scale = np.zeros(BINS, np.int64), (BINS - 1) / (np.float64(high) - np.float64(low))
+    for s in scores:
+        if s > -np.inf:
+            counts[int((np.float64(s) - low) * scale)] += 1
+    bar, reached = BINS, 0
+    while bar > 0 and reached < most:
+        bar -= 1
+        reached += counts[bar]
+    least = np.float32(np.inf)
+    for s in scores:
+        if s > -np.inf and int((np.float64(s) - low) * scale) >= bar:
+            least = min(least, s)
+    return least
 
 
 @numba.njit(cache=True, nogil=True)

@@ -79,7 +79,8 @@ async def run(work: dict[str, Any]) -> dict[str, Any]:
     await asyncio.gather(*(client(number, line) for number, line in enumerate(lines)))
     events = len(took) * work["size"]
     rate = events / (time.perf_counter() - began)
-    return {"events_per_s": rate, **latency(took), "acknowledged": events + len(lines)}
+    slowest = {"max_ms": round(max(took) * 1e3, 1)}
+    return {"events_per_s": rate, **latency(took), **slowest, "acknowledged": events + len(lines)}
 
 
 async def _posted(line: Line, rows: "Iterator[list[dict[str, Any]]]") -> None:

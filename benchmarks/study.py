@@ -234,6 +234,7 @@ def _blended(
             ranked = ask()
         cost = replace(fitting, answer_s=meter.wall_s, answer_cpu_s=meter.cpu_s)
         results.append(mark(name, ranked, cost, settings))
+        report.say(f"{name}: {results[-1].figures[f'ndcg@{ks[0]}']:.4f}")
 
     if BLEND in plan.scores:
         answered(BLEND, lambda: blend_lists(members, plan.weights, exam.queries, max(ks)))

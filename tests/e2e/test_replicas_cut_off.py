@@ -121,9 +121,9 @@ def test_the_others_go_on_and_the_one_that_was_away_agrees_again(
             with closing(open_store(settings.store)) as store:
                 made = train_store(store, load_recipe("simple"), settings).id
             until(lambda: askers.degraded > ROUNDS, PATIENCE)
-            assert not three.follows(2)
+            until(lambda: not three.follows(2), PATIENCE)
         until(lambda: three.follows(2), PATIENCE)
-        assert three.seen(2) == 40
+        until(lambda: three.seen(2) == 40, PATIENCE)
         until(
             lambda: {c.get("/version").json()["artefact"] for c in three.clients} == {made},
             PATIENCE,

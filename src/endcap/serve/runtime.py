@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -45,6 +46,7 @@ T = TypeVar("T")
 FIRST_SECONDS: Final = 10.0
 """The first slate is awaited for so long before what happened lately is counted."""
 GIVE_WAY_S: Final = 0.005
+LATELY_S: Final = 0.1
 THREADS: Final = 4
 """For reading and scoring, and as many for writing: a stuck disk must not hold up slates."""
 
@@ -70,8 +72,8 @@ class Runtime:
         Idempotency keys of the writes being worked on, with the hash of each request.
     together
         Takes single events, by whether they come from browsers.
-    slates
-        How many are being made.
+    slates, asked_at
+        How many are being made, and when the last was asked for (monotonic seconds).
     turns
         Where they are made.
     store_check
@@ -96,6 +98,7 @@ class Runtime:
         self.draining = False
         self.store_check: asyncio.Future[Any] | None = None
         self.slates = 0
+        self.asked_at = -LATELY_S
         self.turns = Turns()
         self.keys = KeyRing(settings.store.folder)
         self.rates = open_rates(settings.limits, settings.live, counts)
@@ -189,8 +192,8 @@ class Runtime:
     def _warm(self) -> None:
         try:
             self.live.columns.settle()  # no request has to wait until it is made
-            self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
             composing.warm()
+            self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
             self.live.warm(self._end, give_way=self._give_way)
             if any(place.rules.reach for place in self.recommender.current.placements.values()):
                 self.live.warm_exposure(self._end)
@@ -198,8 +201,8 @@ class Runtime:
             log.error("what happened lately cannot be read", error=str(error))
 
     def _give_way(self) -> None:
-        """Let slates that are under way go first, as they would not with threads side by side."""
-        if self.slates:
+        """Let slates go first while any are asked for: threads side by side would share in turn."""
+        if time.monotonic() - self.asked_at < LATELY_S:
             self._end.wait(GIVE_WAY_S)
 
     def close(self) -> None:

@@ -9,8 +9,10 @@ from threadpoolctl import threadpool_limits
 
 ARENAS: Final = 2
 _M_ARENA_MAX: Final = -8
-GARBAGE: Final = 20_000
-"""Containers made and not yet gone before the youngest are searched; Python's own is 700."""
+GARBAGE: Final = (20_000, 50, 100)
+"""Containers made and not yet gone before the youngest are searched (Python's own is 700), and how
+many such searches come before one among the older, and so on: the last takes a tenth of a second.
+"""
 SWITCH_S: Final = 0.0005
 """A kernel that let the interpreter go may wait this long to have it back, and a slate calls
 dozens: at Python's own 5 ms, slates side by side wait for each other most of the time."""
@@ -23,7 +25,7 @@ def keep_what_is_loaded() -> None:
     a request leaves behind is looked for after some ten of them, not several times in each.
     """
     gc.freeze()
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(*GARBAGE)
 
 
 def one_for_each_request() -> None:

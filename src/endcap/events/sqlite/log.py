@@ -20,7 +20,7 @@ from endcap.schema.actors import actor as actor_of
 from endcap.schema.kinds import IMPRESSION
 from endcap.schema.tables import EVENTS
 
-PAGE_ROWS: Final = 16_384
+PAGE_ROWS: Final = 2048
 FIRST: Final = -(1 << 63)
 LAST: Final = (1 << 63) - 1
 """Before and after all times; an event at `LAST` itself is 292,277 years away."""
@@ -76,7 +76,7 @@ class SQLiteEventLog(SQLEventLog):
     ) -> Iterator[pa.RecordBatch]:
         """See `SQLEventLog.scan`.
 
-        Memory is that of one batch (16,384 rows), and no lock is held between batches.
+        Memory is that of one batch (2,048 rows), and no lock is held between batches.
         """
         start = FIRST if since is None else microseconds(since)
         end = LAST if until is None else microseconds(until)

@@ -31,6 +31,7 @@ async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) ->
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
     milliseconds = timeout_ms or told.timeout_ms
     runtime.slates += 1
+    runtime.asked_at = time.monotonic()
     try:
         async with asyncio.timeout(milliseconds / 1000):
             return await _answered(runtime, request)

@@ -53,12 +53,13 @@ def main(argv: list[str]) -> dict[str, Any]:
         "--replicas", type=int, default=0, help="so many servers over PostgreSQL and Redis, too"
     )
     parser.add_argument("--part", default="", help=f"only some of {', '.join(PARTS)}: a,b")
+    parser.add_argument("--rate", type=float, default=RATE, help="a second, in the open loop")
     parser.add_argument("--seconds", type=float, default=0, help="of each load; 10")
     flags = parser.parse_args(argv)
     parts = _parts(flags.part)
     items = flags.items or (5_000 if flags.quick else 100_000)
     seconds, pairs = flags.seconds or (2.0 if flags.quick else 10.0), 500 if flags.quick else 10_000
-    work: Figures = {"items": items, "seconds": seconds, "pairs": pairs, "rate": RATE}
+    work: Figures = {"items": items, "seconds": seconds, "pairs": pairs, "rate": flags.rate}
     work["probes"] = 3 if flags.quick else 100
     work["count"] = 200 if flags.quick else 3_000
     with Meter() as meter, tempfile.TemporaryDirectory() as place:
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     return report.outcome(
         meter,
         protocol=f"{items:,} items, recipe {flags.recipe}, k={K}, filter {FILTER!r}, open loop "
-        f"{RATE}/s, {seconds:g} s, ceiling and pairs with {SHOPPERS} connections, client in a "
+        f"{flags.rate:g}/s, {seconds:g} s, ceiling and pairs with {SHOPPERS} connections, client in a "
         "second process",
         figures=figures,
         seed=flags.seed,

@@ -83,8 +83,8 @@ def main(argv: list[str]) -> dict[str, Any]:
     return report.outcome(
         meter,
         protocol=f"{items:,} items, recipe {flags.recipe}, k={K}, filter {FILTER!r}, open loop "
-        f"{flags.rate:g}/s, {seconds:g} s, ceiling and pairs with {SHOPPERS} connections, client in a "
-        "second process",
+        f"{flags.rate:g}/s, {seconds:g} s, ceiling and pairs with {SHOPPERS} connections, client "
+        "in a second process",
         figures=figures,
         seed=flags.seed,
         fingerprint=f"power law, {items} items, {flags.each} events each, seed {flags.seed}",

@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from endcap.serve.reading import STUCK_S, Desk
+from endcap.serve.reading import Desk, _Read
 
 THREADS = 3
 
@@ -41,18 +41,34 @@ def test_each_gets_its_own_answer_or_its_own_error(pool: ThreadPoolExecutor) -> 
             assert found == n * n
 
 
-def test_nothing_is_lost_where_several_threads_take_turns(pool: ThreadPoolExecutor) -> None:
-    desk = Desk(pool, THREADS)
+class Robbed(Desk):
+    """Another thread takes what seemed to be next: between a look at the row and the next read."""
 
-    async def ask(n: int) -> int:
-        await asyncio.sleep(n % 5 / 1000)
-        return await desk.read(lambda: time.sleep(2 * STUCK_S if n % 40 == 0 else 0) or n)
+    def _next(self) -> Any:
+        one = super()._next()
+        return None if one is not None and one.work is nothing else one
 
-    async def run() -> list[int]:
-        async with asyncio.timeout(60):
-            return await asyncio.gather(*(ask(n) for n in range(1500)))
 
-    assert asyncio.run(run()) == list(range(1500))
+def nothing() -> None:
+    """Be read by somebody else."""
+
+
+def test_an_answer_is_told_though_another_thread_took_what_was_next(
+    pool: ThreadPoolExecutor,
+) -> None:
+    desk = Robbed(pool, 1)
+
+    async def run() -> str:
+        def work() -> str:
+            waits = loop.create_future()
+            desk._waiting.append(_Read(nothing, waits, loop))
+            return "told"
+
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(20):
+            return await desk.read(work)
+
+    assert asyncio.run(run()) == "told"
 
 
 def test_what_waits_together_is_read_by_one_thread(pool: ThreadPoolExecutor) -> None:

@@ -54,7 +54,8 @@ def test_what_is_known_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert figures["again_recall@10"] >= 0.9 * figures["frequency_recall@10"]
     assert figures["apart_auc_behaviour"] > 0.8
     assert figures["kin_substitutes"] > figures["kin_together"]
-    assert set(found["settings"]["together"]) == {"damp", "half_life_days", "source_norm"}
+    spec = {"borrow", "damp", "half_life_days", "source_norm"}
+    assert set(found["settings"]["together"]) == {*spec, "had before counts"}
 
 
 def test_a_folder_without_times_is_refused(

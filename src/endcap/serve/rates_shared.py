@@ -3,19 +3,17 @@
 A storage of the library `limits`, for its sliding windows.
 """
 
-import fcntl
 import mmap
 import os
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import blake2b
 from math import floor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from endcap.serve.file_lock import FileLock
 from endcap.serve.rates_base import SlidingCounts, Windows
 
 SLOTS: Final = 1 << 16
@@ -49,7 +47,7 @@ class SharedCounts(SlidingCounts):
         self._file = path.open("r+b", buffering=0)
         self._table = mmap.mmap(self._file.fileno(), 0)
         self._slots = len(self._table) // _SLOT.size
-        self._guard = threading.Lock()  # a file lock does not keep the threads of a process apart
+        self._lock = FileLock(self._file)
         self._clock = clock
 
     def acquire_sliding_window_entry(
@@ -57,7 +55,7 @@ class SharedCounts(SlidingCounts):
     ) -> bool:
         """Count `amount` more, unless that is more than `limit` in the last `expiry` seconds."""
         now = self._clock()
-        with self._locked():
+        with self._lock.held():
             place, count = self._find(key, int(now // expiry))
             before = floor(count.previous * (1 - now / expiry % 1))
             if before + count.current + amount > limit:
@@ -69,14 +67,14 @@ class SharedCounts(SlidingCounts):
     def get_sliding_window(self, key: str, expiry: int) -> Windows:
         """Return what was counted."""
         now = self._clock()
-        with self._locked():
+        with self._lock.held():
             _, count = self._find(key, int(now // expiry))
         left = (1 - now / expiry % 1) * expiry
         return count.previous, left if count.previous else 0.0, count.current, left + expiry
 
     def clear_sliding_window(self, key: str, expiry: int) -> None:
         """Forget what was counted."""
-        with self._locked():
+        with self._lock.held():
             place, _ = self._find(key, int(self._clock() // expiry))
             _SLOT.pack_into(self._table, place * _SLOT.size, 0, 0, 0, 0)
 
@@ -95,15 +93,6 @@ class SharedCounts(SlidingCounts):
                 return place, count.at(window)
         least = min(range(PROBES), key=lambda n: _weight(counts[n].at(window)))
         return places[least], _Count(name, window, 0, 0)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._guard:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
 def _weight(count: _Count) -> int:

@@ -5,19 +5,17 @@ has moved does it take the lock and read. Writers take the lock, so that a worke
 it writes leaves nothing half said: the number moves last.
 """
 
-import fcntl
 import mmap
 import os
 import struct
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
+from endcap.serve.file_lock import FileLock
 from endcap.serve.sharing import Change
 
 RING_BYTES: Final = 8 << 20
@@ -55,7 +53,7 @@ class LocalBus:
         self._file = path.open("r+b", buffering=0)
         self._ring = self._memory()
         self._room = len(self._ring) - HEADER
-        self._guard = threading.Lock()  # a file lock does not keep the threads of a process apart
+        self._lock = FileLock(self._file)
         self._seen = -1
 
     def _memory(self) -> Memory:
@@ -67,7 +65,7 @@ class LocalBus:
         if len(said) > self._room // 4:
             said = msgspec.msgpack.encode(Change("reload", sender=change.sender))
         record = _LENGTH.pack(len(said)) + said
-        with self._locked():
+        with self._lock.held():
             end = self._end()
             self._put(end % self._room, record)
             self._ring[: _END.size] = _END.pack(end + len(record))
@@ -76,7 +74,7 @@ class LocalBus:
         """See `LiveBus.catch_up`."""
         if self._end() == self._seen:
             return []
-        with self._locked():
+        with self._lock.held():
             seen, end = self._seen, self._end()
             self._seen = end
             if seen < 0 or end - seen > self._room:
@@ -94,7 +92,7 @@ class LocalBus:
 
     def forget(self) -> None:
         """See `LiveBus.forget`; who has read all notices nothing."""
-        with self._locked():
+        with self._lock.held():
             self._ring[HEADER : HEADER + self._room] = bytes(self._room)
 
     def close(self) -> None:
@@ -114,15 +112,6 @@ class LocalBus:
     def _take(self, at: int, length: int) -> bytes:
         first = self._ring[HEADER + at : HEADER + min(at + length, self._room)]
         return first + self._ring[HEADER : HEADER + length - len(first)]
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._guard:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
 def make_ring(path: Path, size: int = RING_BYTES) -> None:

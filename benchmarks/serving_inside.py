@@ -78,7 +78,7 @@ async def _each(
 
 async def _slate(runtime: Runtime, body: dict[str, Any]) -> None:
     recommender, request = runtime.recommender.current, Request(**body)
-    answer(recommender, request, witness_of(recommender, request, runtime.live))
+    answer(recommender, request, witness_of(runtime.live, recommender.asks(request)))
 
 
 async def _request(app: Any, body: dict[str, Any]) -> None:

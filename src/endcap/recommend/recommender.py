@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 
@@ -33,6 +33,24 @@ MICROSECOND = timedelta(microseconds=1)
 NO_HISTORY = History.of([])
 NOTHING: dict[str, Any] = {}
 log = structlog.get_logger(__name__)
+
+
+class Asked(NamedTuple):
+    """What answering a request asks of a state that may have to be read.
+
+    Attributes
+    ----------
+    who
+        Whose history.
+    words
+        Those that newcomers are not among; None where nobody asks about newcomers.
+    shown
+        Whether it matters what they were shown.
+    """
+
+    who: str | None
+    words: Vocabulary | None
+    shown: bool
 
 
 class Recommender:
@@ -114,20 +132,14 @@ class Recommender:
         # and then an answer could not be replayed.
         return [self._answer(request, state) for request in requests]
 
-    def asks(self, request: Request) -> tuple[str | None, Vocabulary | None, bool]:
-        """Return what answering a request will ask of a state that may have to be read.
-
-        Returns
-        -------
-        tuple
-            Whose history; the words that newcomers are not among; whether what they were shown.
-        """
+    def asks(self, request: Request) -> Asked:
+        """Return what answering a request will ask of a state that may have to be read."""
         placement = self.placements.get(request.placement, self.placements[HOME])
         places = [placement]
         if placement.closed and placement.closed.then in self.placements:
             places.append(self.placements[placement.closed.then])
         described = self._loaded is not None and self._loaded.described is not None
-        return (
+        return Asked(
             actor(request.user_id, request.visitor_id),
             self._loaded.items if self._loaded and described else None,
             any(place.rules.fatigue.asked for place in places),

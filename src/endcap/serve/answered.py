@@ -9,7 +9,7 @@ import structlog
 
 from endcap.events.store import Answered, Store
 from endcap.recommend.recipe import Placement
-from endcap.recommend.recommender import Recommender
+from endcap.recommend.recommender import Asked, Recommender
 from endcap.recommend.replaying.records import Record
 from endcap.recommend.replaying.replay import PREFIX, places_of
 from endcap.recommend.replaying.witness import Placed, Witness
@@ -32,10 +32,10 @@ class Kept(NamedTuple):
     recommender: Recommender
 
 
-def witness_of(recommender: Recommender, request: Request, state: Placed) -> Witness:
-    """Return a witness that has read whatever answering a request could have to wait for."""
+def witness_of(state: Placed, asked: Asked) -> Witness:
+    """Return a witness that has read what a recommender will ask and could have to wait for."""
     witness = Witness(state)
-    who, words, shown = recommender.asks(request)
+    who, words, shown = asked
     if words is not None:
         witness.newcomers(words)
     if who:

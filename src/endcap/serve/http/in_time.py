@@ -59,16 +59,16 @@ def _at_hand(runtime: Runtime, request: Request) -> Seen | None:
     recommender = runtime.recommender.at_hand
     if recommender is None:
         return None
-    who, words, shown = recommender.asks(request)
-    if not runtime.live.at_hand(who, words, shown=shown):
+    asked = recommender.asks(request)
+    if not runtime.live.at_hand(asked.who, asked.words, shown=asked.shown):
         return None
-    return recommender, witness_of(recommender, request, runtime.live)
+    return recommender, witness_of(runtime.live, asked)
 
 
 def _look(runtime: Runtime, request: Request) -> Seen:
     with stage("history"):
         recommender = runtime.recommender.current
-        return recommender, witness_of(recommender, request, runtime.live)
+        return recommender, witness_of(runtime.live, recommender.asks(request))
 
 
 def _measured(runtime: Runtime, request: Request, seen: Seen) -> Kept:

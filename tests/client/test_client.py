@@ -48,6 +48,7 @@ def fields(shape: type) -> set[str]:
         (answers.Rule, shapes.RuleOut),
         (answers.Counterfactual, shapes.CounterfactualOut),
         (answers.Group, shapes.GroupOut),
+        (answers.Member, shapes.MemberOut),
         (answers.Place, shapes.PlacementOut),
         (answers.Replayed, shapes.ReplayOut),
         (answers.HistoryEvent, shapes.HistoryEvent),

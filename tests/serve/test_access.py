@@ -24,7 +24,7 @@ SERVER = {
     "GET /v1/placements", "GET /v1/placements/{name}",
     "PUT /v1/placements/{name}", "DELETE /v1/placements/{name}",
     "GET /v1/placements/{name}/versions", "POST /v1/placements/{name}/undo",
-    "GET /v1/filters/suggestions",
+    "GET /v1/filters/suggestions", "GET /v1/audience", "POST /v1/audience",
 }  # fmt: skip
 PAGES_OPEN = {"/openapi.json", "/endcap.js", "/console/login", "/console/static/{name:path}"}
 PAGES = {

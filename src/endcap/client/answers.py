@@ -143,6 +143,14 @@ class Group(msgspec.Struct, frozen=True):
     item_ids: tuple[str, ...] = ()
 
 
+class Member(msgspec.Struct, frozen=True):
+    """A user, and the item of a campaign that is most for them; `score` is 1 at their best."""
+
+    user_id: str
+    item_id: str
+    score: float
+
+
 class Place(msgspec.Struct, frozen=True):
     """What a place of the shop does: as the ``recipe`` has it, or ``edited`` since."""
 

@@ -14,6 +14,7 @@ from endcap.client.answers import (
     Fault,
     Group,
     HistoryEvent,
+    Member,
     Place,
     Receipt,
     Refused,
@@ -124,6 +125,27 @@ class Client:
         """Return the brands, categories or other groups that are most for a shopper."""
         query = _known({"by": by, "user_id": user_id, "k": k, **more})
         return self._ask("GET", "/v1/groups", _Groups, query=query).groups
+
+    def audience(
+        self, item_ids: Sequence[str], *, k: int | None = None, placement: str = "home"
+    ) -> list[Member]:
+        """Return the users for whom some items are most, best first; all of them without `k`.
+
+        It asks page after page, and takes a secret key.
+
+        Raises
+        ------
+        Refused
+            With `problem` ``"conflict"`` where a new model took over meanwhile: begin again.
+        """
+        ask: dict[str, Any] = {"items": list(item_ids), "placement": placement, "limit": ROWS}
+        found: list[Member] = []
+        page = self._ask("POST", "/v1/audience", _Audience, body=ask)
+        while page.next:
+            found += page.members
+            page = self._ask("POST", "/v1/audience", _Audience, body={**ask, "cursor": page.next})
+        found += page.members
+        return sorted(found, key=lambda member: (-member.score, member.user_id))[:k]
 
     def placements(self) -> list[Place]:
         """Return what every place of the shop does."""
@@ -255,6 +277,11 @@ class _Items(msgspec.Struct):
 
 class _Groups(msgspec.Struct):
     groups: list[Group]
+
+
+class _Audience(msgspec.Struct):
+    members: list[Member]
+    next: str | None
 
 
 class _Places(msgspec.Struct):

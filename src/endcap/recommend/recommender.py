@@ -88,6 +88,11 @@ class Recommender:
         self.placements: Mapping[str, Placement] = self.recipe.placements
         self._loaded = artefact
 
+    @property
+    def loaded(self) -> Artefact | None:
+        """The artefact that answers; None where the catalogue alone does."""
+        return self._loaded
+
     def placed(self, placements: Mapping[str, Placement]) -> Self:
         """Return a recommender with the same models whose places do what `placements` say.
 

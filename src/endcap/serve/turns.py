@@ -19,10 +19,16 @@ RECENT: Final = 0.2
 class Turns:
     """Says which slates are quick, and lets one at a time be made.
 
+    Attributes
+    ----------
+    survey
+        Held by whoever asks many users at once: one at a time, so that slates keep the threads.
+
     Stability: caller.
     """
 
     def __init__(self) -> None:
+        self.survey = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._means: dict[str, float] = {}
 

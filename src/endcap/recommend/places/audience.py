@@ -16,8 +16,10 @@ from endcap.recommend.state import State
 from endcap.schema.errors import RequestError
 from endcap.schema.progress import Progress, silent
 
+CELLS: Final = 2**24
+"""Scores held at once for each model: users times items, so that memory has a bound."""
 BLOCK: Final = 128
-"""Users scored at once."""
+"""Users scored at once, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,28 @@ def audience(
     RequestError
         When the models know none of the items, or no level is asked with histories.
     """
+    everybody = range(len(artefact.users))
+    return members(artefact, placement, item_ids, state, everybody, progress=progress)[:k]
+
+
+def members(
+    artefact: Artefact,
+    placement: Placement,
+    item_ids: Sequence[str],
+    state: State,
+    among: range,
+    *,
+    progress: Progress = silent,
+) -> list[Member]:
+    """Return the same among some users alone, which are rows of the artefact's vocabulary.
+
+    The parts of a range, each asked by itself, have the same members as the whole of it.
+
+    Raises
+    ------
+    RequestError
+        As `audience`.
+    """
     rows = np.array([row for row in map(artefact.items.row, item_ids) if row >= 0], np.int32)
     if not len(rows):
         raise RequestError(f"The models know none of {list(item_ids)!r}.", hint="Train again.")
@@ -68,13 +92,14 @@ def audience(
         raise RequestError("The placement has no level that is asked with histories.")
     now = int(state.now.timestamp() * 1_000_000)
     out: list[Member] = []
-    users = artefact.users.ids(np.arange(len(artefact.users), dtype=np.int32))
-    for start in range(0, len(users), BLOCK):
+    users = artefact.users.ids(np.asarray(among, np.int32))
+    block = max(1, min(BLOCK, CELLS // len(artefact.items)))
+    for start in range(0, len(users), block):
         out += _members(
-            artefact, placement, told[0], users[start : start + BLOCK], rows, state, now
+            artefact, placement, told[0], users[start : start + block], rows, state, now
         )
-        progress(min(start + BLOCK, len(users)), len(users), "users")
-    return sorted(out, key=lambda member: (-member.score, member.user_id))[:k]
+        progress(min(start + block, len(users)), len(users), "users")
+    return sorted(out, key=lambda member: (-member.score, member.user_id))
 
 
 def _members(  # noqa: PLR0917

@@ -124,10 +124,11 @@ def _path(operation: Operation) -> list[dict[str, Any]]:
 
 def _query(operation: Operation) -> list[dict[str, Any]]:
     _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
-    properties = components[operation.query.__name__].get("properties", {})
+    described = components[operation.query.__name__]
+    needed = described.get("required", ())
     return [
-        {"name": name, "in": "query", "required": False, "schema": _given(schema)}
-        for name, schema in properties.items()
+        {"name": name, "in": "query", "required": name in needed, "schema": _given(schema)}
+        for name, schema in described.get("properties", {}).items()
     ]
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from endcap.serve.http import (
+    audiences,
     catalogue,
     events,
     health,
@@ -16,6 +17,9 @@ from endcap.serve.http.shapes import (
     AliasIn,
     Ask,
     AskQuery,
+    AudienceAsk,
+    AudienceOut,
+    AudienceQuery,
     Deleted,
     EditQuery,
     ErasedOut,
@@ -117,6 +121,18 @@ OPERATIONS: Final = (
         "Categories, brands or other groups for a shopper.",
         recommendations.get_groups, "public", {200: GroupsOut}, query=GroupsQuery,
         errors=(503,),
+    ),
+    Operation(
+        "GET", "/v1/audience", "getAudience", "recommendations",
+        "Whom an item or a campaign is for, a page of users at a time.",
+        audiences.get_audience, "secret", {200: AudienceOut}, query=AudienceQuery,
+        errors=(404, 409, 503),
+    ),
+    Operation(
+        "POST", "/v1/audience", "postAudience", "recommendations",
+        "The same, with the question in the body.",
+        audiences.post_audience, "secret", {200: AudienceOut}, body=AudienceAsk,
+        errors=(*BODY, 404, 409, 503), examples={"a campaign": {"items": ["22423", "22697"]}},
     ),
     Operation(
         "GET", "/v1/slates/{request_id}", "getSlate", "recommendations",

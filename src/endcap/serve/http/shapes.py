@@ -44,6 +44,7 @@ Factor = Annotated[
 ]
 Rows = Annotated[list[Any], Meta(description="At most 1,000; more are answered with 413.")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIST)]
+Cursor = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
 
 
 class Event(Struct, omit_defaults=True):
@@ -194,7 +195,7 @@ class PageQuery(Struct, forbid_unknown_fields=True):
     """Which page."""
 
     limit: Limit = 100
-    cursor: Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")] = ""
+    cursor: Cursor = ""
 
 
 class HistoryQuery(Struct, forbid_unknown_fields=True):
@@ -343,6 +344,47 @@ class GroupsQuery(Struct, forbid_unknown_fields=True):
     placement: Id = "home"
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     filter: Condition = ""
+
+
+class AudienceAsk(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whom some items are for; `limit` users are asked, the next ones with `cursor`."""
+
+    items: Annotated[list[Id], Meta(min_length=1, max_length=MAX_LIST)]
+    placement: Id = "home"
+    limit: Limit = 500
+    cursor: Cursor = ""
+
+
+class AudienceQuery(AudienceAsk, kw_only=True):
+    """The same in a query string, which holds a shorter list."""
+
+    items: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUERY_LIST)]
+
+
+class MemberOut(Struct):
+    """A user, and the item of the campaign that is most for them.
+
+    `score` is what it is worth to the user beside their best: 1 where it is their best.
+    """
+
+    user_id: str
+    item_id: str
+    score: float
+
+
+class AudienceOut(Struct):
+    """Those among the users of this page for whom something is, best first.
+
+    `asked` of `users` have been asked by the end of it; `next` is the cursor of the next page,
+    null on the last one. `artefact` is empty, and so is the page, where no model was trained yet.
+    """
+
+    artefact: str
+    placement: str
+    users: Count
+    asked: Count
+    members: list[MemberOut]
+    next: str | None
 
 
 class SuggestQuery(Struct, forbid_unknown_fields=True):

@@ -4,8 +4,9 @@ Baskets of the last 28 days are the test, those of the 28 days before the valida
 chosen there, then every model is fitted on all baskets before the test and asked once.
 
 - together: of each test basket one item is drawn, and its others are sought. Recall@10. `known`
-  are the same lists for a shopper who is signed in: what they had before counts some times as much
-  (a boost of the placement); set beside what sells, boosted alike.
+  is asked of a shopper who is signed in, at the moment the basket begins: what they need again is
+  added (``own``). Set beside what sells, where what they had counts some times as much, and what
+  was in most of their baskets, whatever the item.
 - again: the first basket of each shopper in the test, at the moment it begins: which items that
   they had before are in it? Recall@10, against how often each was in their baskets (ties: the
   newest).
@@ -61,10 +62,12 @@ TOGETHER: Mapping[str, Sequence[Any]] = {
     "borrow": (0.0, 3.0, 6.0, 12.0),
 }
 """One setting is chosen after the other, the first of each to begin with."""
+OWN = (0.1, 0.3, 1.0, 3.0)
+"""What the chance counts that the shopper needs an item again."""
 HAD = (1.0, 3.0, 10.0, 30.0)
-"""How often as much counts what the shopper had before."""
+"""How often as much counts what the shopper had before, in what sells."""
 LONG = 100
-"""Companions that are boosted."""
+"""Items that sell of which those are sought that the shopper had."""
 REFILL: Mapping[str, Sequence[Any]] = {"decay": (0.9, 0.8), "trust": (2.0, 5.0)}
 
 
@@ -127,7 +130,7 @@ def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str,
     scores: dict[str, float] = {}
 
     def fitted(settings: dict[str, Any], window: Window) -> Model:
-        return Together(neighbours=LONG, **settings).fit(window.past)
+        return Together(**settings).fit(window.past)
 
     def score(settings: dict[str, Any]) -> float:
         key = _key(settings)
@@ -141,15 +144,18 @@ def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str,
     for name, values in TOGETHER.items():
         tried = ({**best, name: value} for value in values[: 1 if args.quick else None])
         best = max(tried, key=score)
-    times = _times(fitted(best, valid), valid, asked)
+    own = _own_share(fitted({**best, "own": 1.0}, valid), valid, asked)
+    times = _times(valid, asked)
     queries = _drawn(args, test)
-    model = fitted(best, test)
+    model = fitted({**best, "own": own}, test)
+    signed_in = _signed_in(test.past, queries)
     lists = {
         "together": _alike(model, queries.items),
         "popular": _sold(test.past, queries.items),
         "random": _any(args, test.past, len(queries.items)),
-        "known together": _boosted(_long(model, queries.items), test.past, queries, times),
-        "known popular": _boosted(_long_sold(test.past, queries.items), test.past, queries, times),
+        "known together": _own(model, signed_in),
+        "known popular": _boosted(test.past, queries, times),
+        "known frequent": _frequent(_of_past(signed_in)),
     }
     found = {name: _recalls(rows, queries.others) for name, rows in lists.items()}
     means = {name: float(x.mean()) for name, x in found.items()}
@@ -162,12 +168,13 @@ def together(args: argparse.Namespace, valid: Window, test: Window) -> dict[str,
             f"together_recall@{K}": means["together"],
             "together_over_popular": means["together"] / means["popular"],
             f"known_together_recall@{K}": means["known together"],
+            "known_together_over_popular": means["known together"] / means["popular"],
         },
         "intervals": {
             f"together_recall@{K}": _interval(found["together"]),
             f"known_together_recall@{K}": _interval(found["known together"]),
         },
-        "settings": {**best, "had before counts": times},
+        "settings": {**best, "own": own, "had before counts": times},
         "about": f"{len(queries.items)} baskets",
     }
 
@@ -265,10 +272,11 @@ def _key(settings: Mapping[str, Any]) -> str:
 
 
 class Drawn(NamedTuple):
-    """An item of each of some baskets, whose they are, and what else is in them."""
+    """An item of each of some baskets, whose they are, when they begin, what else they hold."""
 
     items: Rows
     users: Rows
+    times: npt.NDArray[np.int64]
     others: list[Rows]
 
 
@@ -278,45 +286,79 @@ def _drawn(args: argparse.Namespace, window: Window) -> Drawn:
     rng = np.random.default_rng([args.seed, 1])
     order = np.argsort(window.sessions, kind="stable")
     cuts = np.flatnonzero(np.diff(window.sessions[order])) + 1
-    parts = [(window.users[part[0]], window.items[part]) for part in np.split(order, cuts)]
-    baskets = [(user, np.unique(items[known[items]])) for user, items in parts]
-    baskets = [(user, items) for user, items in baskets if len(items) > 1]
+    parts = [(at[0], np.unique(window.items[at])) for at in np.split(order, cuts)]
+    baskets = [(at, items[known[items]]) for at, items in parts]
+    baskets = [(at, items) for at, items in baskets if len(items) > 1]
     most = QUICK_BASKETS if args.quick else BASKETS
-    chosen = np.sort(rng.permutation(len(baskets))[:most])
-    items = np.array([rng.choice(baskets[at][1]) for at in chosen], np.int32)
+    chosen = [baskets[n] for n in np.sort(rng.permutation(len(baskets))[:most])]
+    items = np.array([rng.choice(held) for _, held in chosen], np.int32)
+    first = np.array([at for at, _ in chosen], np.int64)
     return Drawn(
         items,
-        np.array([baskets[at][0] for at in chosen], np.int32),
-        [baskets[at][1][baskets[at][1] != q] for at, q in zip(chosen, items, strict=True)],
+        window.users[first],
+        window.times[first],
+        [held[held != item] for (_, held), item in zip(chosen, items, strict=True)],
     )
 
 
-def _times(model: Model, window: Window, asked: Drawn) -> float:
-    """Return how often as much counts what the shopper had, where that is best."""
-    rows = _long(model, asked.items)
+def _signed_in(past: Dataset, drawn: Drawn) -> Queries:
+    """Return what a place is asked with: all that the shoppers did, and an item they look at."""
+    own = Queries.of_users(past, drawn.users)
+    n, ends = len(own), own.indptr[1:]
+    assert own.kinds is not None
+    return replace(
+        own,
+        indptr=own.indptr + np.arange(n + 1),
+        items=np.insert(own.items, ends, drawn.items),
+        weights=np.insert(own.weights, ends, 1.0),
+        values=np.insert(own.values, ends, np.nan),
+        times=np.insert(own.times, ends, drawn.times),
+        kinds=np.insert(own.kinds, ends, len(own.kind_names)),
+        kind_names=(*own.kind_names, "view"),
+        now=drawn.times,
+        exclude=drawn.items,
+        exclude_indptr=np.arange(n + 1),
+    )
+
+
+def _of_past(signed_in: Queries) -> Queries:
+    """Return what the shoppers had before, but for the item they look at."""
+    owner = signed_in.query_of
+    earlier = signed_in.times < signed_in.now[owner]
+    return signed_in.only(earlier & (signed_in.items != signed_in.exclude[owner]))
+
+
+def _own_share(model: Model, window: Window, asked: Drawn) -> float:
+    """Return what the shopper's own needs count where that is best."""
+    queries = _signed_in(window.past, asked)
+
+    def recall(own: float) -> float:
+        spec = model.spec.model_copy(update={"own": own})
+        found = _recalls(_own(replace(model, spec=spec), queries), asked.others).mean()
+        report.say(f"own {own:g}: {found:.4f}")
+        return float(found)
+
+    return max(OWN, key=recall)
+
+
+def _times(window: Window, asked: Drawn) -> float:
+    """Return how often as much counts in what sells what the shopper had, where that is best."""
 
     def recall(times: float) -> float:
-        found = _recalls(_boosted(rows, window.past, asked, times), asked.others)
-        report.say(f"what they had counts {times:g} times: {found.mean():.4f}")
-        return float(found.mean())
+        return float(_recalls(_boosted(window.past, asked, times), asked.others).mean())
 
     return max(HAD, key=recall)
 
 
-def _boosted(rows: Sequence[Scored], past: Dataset, asked: Drawn, times: float) -> list[Rows]:
-    """Return the first `K` of scored lists in which what the shopper had counts `times` as much."""
+def _boosted(past: Dataset, asked: Drawn, times: float) -> list[Rows]:
+    """Return the first `K` of what sells where what the shopper had counts `times` as much."""
     had = past.matrix(None)
     out = []
-    for (items, scores), user in zip(rows, asked.users, strict=True):
+    for (items, scores), user in zip(_long_sold(past, asked.items), asked.users, strict=True):
         theirs = had.indices[had.indptr[user] : had.indptr[user + 1]]
         worth = np.where(np.isin(items, theirs), times * scores, scores)
         out.append(items[np.argsort(-worth, kind="stable")[:K]])
     return out
-
-
-def _long(model: Model, items: Rows) -> list[Scored]:
-    found = model.similar(items, LONG)
-    return [found.row(q) for q in range(len(items))]
 
 
 def _long_sold(past: Dataset, items: Rows) -> list[Scored]:

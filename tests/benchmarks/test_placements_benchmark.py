@@ -55,7 +55,8 @@ def test_what_is_known_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert figures["apart_auc_behaviour"] > 0.8
     assert figures["kin_substitutes"] > figures["kin_together"]
     spec = {"borrow", "damp", "half_life_days", "source_norm"}
-    assert set(found["settings"]["together"]) == {*spec, "had before counts"}
+    assert set(found["settings"]["together"]) == {*spec, "own", "had before counts"}
+    assert models["known together"]["recall@10"] >= models["together"]["recall@10"]
 
 
 def test_a_folder_without_times_is_refused(

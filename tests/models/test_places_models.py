@@ -11,6 +11,7 @@ from endcap.models.substitutes import Substitutes
 from endcap.models.together import Together
 from endcap.models.trending_near import TrendingNear
 from endcap.prepare.dataset import Dataset
+from endcap.testing.contracts.models import CHECKS, run
 
 DAY = 86_400_000_000
 START = 20_000 * DAY
@@ -218,3 +219,56 @@ def test_borrowing_is_the_formula() -> None:
     effects = spec.fit(data).effects
     assert isinstance(effects, sparse.csr_array)
     np.testing.assert_allclose(effects.toarray(), expected, atol=1e-6)
+
+
+def test_what_is_only_looked_at_is_asked_about_too() -> None:
+    data = habits()
+    model = Together().fit(data)
+    milk = data.items.row("milk")
+    bought, viewed = (
+        model.scores(Queries.of_histories([[milk]], kinds=[[kind]]))
+        for kind in ("purchase", "view")
+    )
+    assert np.isfinite(viewed).any()
+    np.testing.assert_array_equal(bought, viewed)
+
+
+def looking_at(data: Dataset, item: str, past: list[tuple[str, int]], now: int) -> Queries:
+    """Return a shopper who bought some things on some days, and has an item before their eyes."""
+    rows = [data.items.row(name) for name in (*(name for name, _ in past), item)]
+    days = [*(day for _, day in past), now]
+    return Queries.of_histories(
+        [rows],
+        times=[[START + day * DAY for day in days]],
+        now=[START + now * DAY],
+        kinds=[["purchase"] * len(past) + ["view"]],
+    )
+
+
+def test_what_a_shopper_needs_again_is_added_to_what_goes_with_an_item() -> None:
+    data = habits()
+    lamp, milk, soap = (data.items.row(name) for name in ("lamp", "milk", "soap"))
+    plain, own = Together().fit(data), Together(own=2.0).fit(data)
+    refill = Refill().fit(data)
+    past = [("milk", 0), ("milk", 7), ("milk", 14), ("soap", 14)]
+    query = looking_at(data, "lamp", past, 21)
+    beside = np.nan_to_num(plain.scores(looking_at(data, "lamp", [], 21))[0])
+    needed = np.nan_to_num(refill.scores(asked(data, past, 21))[0])
+    scores = np.nan_to_num(own.scores(query)[0])
+    np.testing.assert_allclose(scores, beside + 2 * needed, rtol=1e-6)
+    assert needed[milk] > needed[soap] > 0
+    parts = own.contributions(query, np.array([milk, soap, lamp], np.int32))
+    assert parts is not None
+    np.testing.assert_allclose(parts.sum(axis=1), scores[[milk, soap, lamp]], rtol=1e-5)
+
+
+def test_who_has_bought_nothing_is_answered_by_the_item_alone() -> None:
+    data = habits()
+    query = looking_at(data, "lamp", [], 21)
+    plain, own = (Together(own=share).fit(data).scores(query) for share in (0.0, 2.0))
+    np.testing.assert_array_equal(plain, own)
+
+
+def test_completing_keeps_every_promise_of_a_model() -> None:
+    for check in CHECKS:
+        run(check, Together(own=1.0))

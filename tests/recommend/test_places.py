@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from recommend_worlds import NOW, MemoryState, artefact, catalogue_of, micros, recipe
 
-from endcap.recommend.recipe import Placement
+from endcap.recommend.recipe import Placement, Recipe
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request, Slate
 from endcap.schema.errors import ConfigError
@@ -199,3 +199,22 @@ def test_a_recipe_hands_over_only_to_places_it_has() -> None:
     plain["placements"]["similar"]["closed"] = {"then": "hom"}
     with pytest.raises(ConfigError, match=r"'hom'.*'home'"):
         type(recipe()).parse(plain)
+
+
+@pytest.mark.parametrize("own", [0.0, 1.0])
+def test_the_item_of_a_page_speaks_though_it_was_only_looked_at(
+    shop: MemoryState, own: float
+) -> None:
+    plain = recipe().model_dump()
+    plain["models"]["beside"] = {"plugin": "together", "settings": {"own": own}}
+    model = artefact(made_by=Recipe.parse(plain))
+    level = {
+        "name": "together",
+        "evidence": "history" if own else "context",
+        "weights": {"beside": 1.0},
+    }
+    place = {"levels": [level], "fill": False, "hide": {"kinds": []}}
+    guest = ask(model, shop, place, user_id=None, context_items=("i02",))
+    assert guest.served_by == "together"
+    assert {reason.event for item in guest.items for reason in item.reasons} == {"view"}
+    assert "i02" not in ids(guest)

@@ -6,7 +6,7 @@ import numpy as np
 import pydantic
 from scipy import sparse
 
-from endcap.models.base import Rng
+from endcap.models.base import Model, Rng
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import Columns, nearest
 from endcap.models.weighting import HistorySpec, bm25, bm25_once, idf, power, scale_rows, tf_idf
@@ -41,7 +41,7 @@ class ItemKNN(HistorySpec):
     b: float = pydantic.Field(default=0.75, ge=0, le=1)
     """BM25: how much heavy users are discounted."""
 
-    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> Model:
         """Find each item's neighbours; `rng` is not used."""
         similar = self.similarities(self.train_matrix(data), progress)
         rows = np.arange(len(data.items), dtype=np.int32)

@@ -113,7 +113,10 @@ class Queries:
 
     def last(self, n: int) -> "Queries":
         """Return the same queries with only the last n events of each history."""
-        kept = self.indptr[1:][self.query_of] - np.arange(len(self.items)) <= n
+        return self.only(self.indptr[1:][self.query_of] - np.arange(len(self.items)) <= n)
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> "Queries":
+        """Return the same queries with only some events, bool (h,), of their histories."""
         counts = np.bincount(self.query_of[kept], minlength=len(self))
         return replace(
             self,

@@ -1,6 +1,6 @@
 """Together: what is taken in one basket or one visit, and nothing else."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +8,14 @@ import pydantic
 from scipy import sparse
 
 from endcap.features.catalogue import shelves
-from endcap.models.base import Rng
+from endcap.models.base import Model, Rng
+from endcap.models.completing import CompletingModel
 from endcap.models.item_knn import ItemKNN
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import nearest
 from endcap.models.parallel import over_blocks
+from endcap.models.queries import Queries
+from endcap.models.refill import Refill
 from endcap.models.topk import top_of_rows
 from endcap.models.weighting import power, row_squares, rows_of, scale_columns, scale_rows
 from endcap.prepare.dataset import Dataset
@@ -31,7 +34,8 @@ class Together(ItemKNN):
     item-knn over baskets x items instead of people x items: a basket of n items counts
     ``(n - 1) ** -damp`` for each of its pairs, and ``2 ** (-age / half_life)``. With `kinds`
     purchase it finds complements (what is bought *with* this); with view and click what is looked
-    at beside it, which are mostly substitutes.
+    at beside it, which are mostly substitutes. With `own`, what the shopper needs again anyway is
+    added: groceries of a known shopper are mostly that.
 
     Stability: caller.
     """
@@ -47,8 +51,10 @@ class Together(ItemKNN):
     """A basket counts half after this time; without, all count alike."""
     borrow: float = pydantic.Field(default=0.0, ge=0)
     """An item of few baskets follows its category, which counts as so many baskets of its own."""
+    own: float = pydantic.Field(default=0.0, ge=0)
+    """What the chance that the shopper needs an item again counts (see `models.completing`)."""
 
-    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> LinearModel:
+    def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> Model:
         """Find what each item is taken with; `rng` is not used."""
         baskets = self.baskets(data)
         similar = (
@@ -57,7 +63,10 @@ class Together(ItemKNN):
             else self.similarities(baskets, progress)
         )
         rows = np.arange(len(data.items), dtype=np.int32)
-        return LinearModel(self, data.users, data.items, rows, similar)
+        pairs = LinearModel(self, data.users, data.items, rows, similar)
+        if not self.own:
+            return pairs
+        return CompletingModel.of(pairs, Refill(kinds=self.kinds).fit(data))
 
     def baskets(self, data: Dataset) -> sparse.csr_array:
         """Return CSR float32 (baskets, items): the root of what each basket counts for a pair."""
@@ -76,6 +85,10 @@ class Together(ItemKNN):
             worth = worth * np.exp2((newest - data.end) / (self.half_life_days * DAY_US))
         out.data = np.repeat(np.sqrt(worth), size).astype(np.float32)
         return out
+
+    def _history(self, queries: Queries) -> tuple[npt.NDArray[Any], ...]:
+        """Whatever is asked about speaks, also what is only viewed: `kinds` are of the baskets."""
+        return queries.indptr, queries.items, queries.weights, np.empty(0, np.float32)
 
     def _borrowing(
         self, baskets: sparse.csr_array, data: Dataset, progress: Progress

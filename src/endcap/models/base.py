@@ -207,6 +207,10 @@ class Model(ABC):
         asked = query.leaving_out(groups, n)
         return self.score(asked, Candidates.of([items] * n)).reshape(n, len(items))
 
+    def path(self, past: int, item: int) -> "tuple[Hop, ...]":
+        """Return the hops by which a past item (row) speaks most for another; () knows of none."""
+        return ()
+
     def split(self, query: Queries, items: npt.NDArray[np.int32]) -> "Split":
         """Return `contributions` together with `left_out`, the common work done once."""
         return Split(self.contributions(query, items), partial(self.left_out, query, items))
@@ -220,6 +224,27 @@ class Opinion(NamedTuple):
 
     proposed: Candidates
     score: Callable[[Candidates], npt.NDArray[np.float32]]
+
+
+class Hop(NamedTuple):
+    """One step of a path from a past item to a recommended one.
+
+    Attributes
+    ----------
+    relation
+        Its name in the catalogue (``"author"``), or ``"people"`` where people took both.
+    inverse
+        Whether it is walked from its target to the item that names it.
+    name
+        The entity that is reached; empty where it is an item.
+    item
+        Row of the item that is reached, -1 where it is an entity.
+    """
+
+    relation: str
+    inverse: bool = False
+    name: str = ""
+    item: int = -1
 
 
 class Split(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 
 from endcap.cli.app import run
 from endcap.events.opening import open_store
-from endcap.prepare.dataset import conform
+from endcap.prepare.columns import conform
 from endcap.schema.settings import StoreSettings
 from endcap.schema.tables import EVENTS, TIME
 

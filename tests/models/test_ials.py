@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from endcap.models.ials import IALS
+from endcap.models.ials import IALS, _lean
 from endcap.models.queries import Queries
 from endcap.prepare.dataset import Dataset
 from endcap.testing.contracts.models import shop
@@ -84,3 +85,20 @@ def test_progress_is_told(data: Dataset) -> None:
         data, progress=lambda done, total, note="": told.append((done, total))
     )
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_weights_of_one_are_held_by_a_byte(data: Dataset) -> None:
+    ones, spec = data.matrix(None), IALS(factors=5)
+    heavier = ones.copy()
+    heavier.data[0] = 2
+    assert _lean(ones).data.base.nbytes == 1
+    assert _lean(heavier) is heavier
+    assert (_lean(ones) != ones).nnz == 0
+    for lean, plain in zip(next(spec.alternate(ones)), _plain_epoch(spec, ones), strict=True):
+        np.testing.assert_array_equal(lean, plain)
+
+
+def _plain_epoch(spec: IALS, matrix: sparse.csr_array) -> list[np.ndarray]:
+    """The factors after an epoch for which every weight is written down."""
+    double, once = matrix * np.float32(2), spec.model_copy(update={"alpha": 0.5})
+    return list(next(once.alternate(double)))

@@ -31,6 +31,21 @@ def test_a_vocabulary_does_not_depend_on_arrival(ids: list[str], random: object)
     assert hash(Vocabulary(ids)) == hash(Vocabulary(shuffled))
 
 
+@given(IDS)
+def test_a_list_and_a_column_make_the_same_vocabulary(ids: list[str]) -> None:
+    plain, column = Vocabulary([*ids, None]), Vocabulary(pa.array([*ids, None], pa.string()))
+    assert len(plain) == len(column)  # before either has made what the other began with
+    every = range(len(plain))
+    assert plain.ids(every) == column.ids(every) == column.array.to_pylist()
+    assert plain == column
+    assert hash(plain) == hash(column)
+
+
+def test_ids_are_texts() -> None:
+    with pytest.raises(TypeError):
+        Vocabulary([1, 2])  # type: ignore[list-item]
+
+
 def test_a_vocabulary_takes_arrow_columns_with_nulls() -> None:
     words = Vocabulary(pa.chunked_array([["b", None], ["a"]], pa.string()))
     assert words.ids([0, 1]) == ["a", "b"]

@@ -277,6 +277,8 @@ def _cut(queries: Queries, size: int) -> Iterator[Queries]:
 def _stack(parts: list[Candidates]) -> Candidates:
     if not parts:
         return Candidates.of([])
+    if len(parts) == 1:
+        return parts[0]
     ends = np.cumsum([0] + [len(part.items) for part in parts])
     return Candidates(
         np.concatenate(

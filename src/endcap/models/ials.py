@@ -61,7 +61,7 @@ class IALS(HistorySpec):
 
     def fit(self, data: Dataset, rng: Rng = 0, progress: Progress = silent) -> "IALSModel":
         """Alternate between users and items."""
-        by_user = self.train_matrix(data)
+        by_user = _lean(self.train_matrix(data))
         y = np.empty((0, self.factors), np.float32)
         for epoch, (_, items) in enumerate(self.alternate(by_user, rng), start=1):
             y = items
@@ -78,11 +78,8 @@ class IALS(HistorySpec):
         to be made.
         """
         random = np.random.default_rng(rng)
-        ones = by_user.nnz and (by_user.data == 1).all()  # then one byte holds a weight
-        data = np.ones(by_user.nnz, np.int8) if ones else by_user.data
-        by_item = sparse.csr_array(
-            (data, by_user.indices, by_user.indptr), shape=by_user.shape
-        ).T.tocsr()
+        by_user = _lean(by_user)
+        by_item = _lean(by_user.T.tocsr())
         scale = self.init / np.sqrt(self.factors)
         x, y = (_normals(random, (n, self.factors), scale) for n in by_user.shape)
         for _ in range(self.epochs):
@@ -132,6 +129,16 @@ class IALS(HistorySpec):
         seen = np.diff(weights.indptr) if ones else weights.sum(axis=1)
         taken = np.asarray(seen, np.float64) + self.unobserved * weights.shape[1]
         return np.asarray(self.l2 * taken**self.frequency, np.float32)
+
+
+def _lean(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Return `matrix` with one byte for all of its weights where each is 1."""
+    if not (matrix.nnz and (matrix.data == 1).all()):
+        return matrix
+    out = sparse.csr_array(matrix.shape, dtype=np.int8)
+    out.indptr, out.indices = matrix.indptr, matrix.indices
+    out.data = np.broadcast_to(np.int8(1), matrix.nnz)
+    return out
 
 
 def _normals(random: np.random.Generator, shape: tuple[int, int], scale: float) -> Array:

@@ -49,7 +49,8 @@ class ByLength(NamedTuple):
     rows
         int32 (m,): which items.
     y
-        float32 (m, d).
+        float32 (n_items, d), of all items in their own order: each tile is picked out when its
+        turn comes, so that nothing of this size is made.
     bounds
         float32 (m,), falling: lengths with room for rounding.
     """
@@ -65,12 +66,12 @@ class ByLength(NamedTuple):
         if allowed is not None:
             known = rising(allowed)
             among = known[product.known[known]]
-        size = lengths(product.y[among])
+        size = lengths(product.y)[among]
         order = np.argsort(-size, kind="stable")
         # Whatever the order of summing, a float32 product errs by less than d eps |x| |y|.
         error = np.float32(1 + (product.y.shape[1] + 8) * np.finfo(np.float32).eps)
         rows = among[order].astype(np.int32)
-        return cls(rows, product.y[rows], size[order] * error)
+        return cls(rows, product.y, size[order] * error)
 
     def top(self, x: Array, queries: Queries, k: int) -> Candidates:
         """Return the k best not excluded items of each query, ties by row number.
@@ -113,6 +114,7 @@ def _search(
     (near, size), (rows, y, bounds) = asked, against
     left, least = np.arange(len(near)), np.full(len(near), np.finfo(np.float32).min)
     space = np.empty(len(near) * TILE, np.float32)
+    tile = np.empty((TILE, y.shape[1]), np.float32)
     for start in range(0, len(rows), TILE):
         stop = min(start + TILE, len(rows))
         kept = size[left] * bounds[start] >= least[left]
@@ -121,7 +123,8 @@ def _search(
         if not len(left):
             break
         scores = space[: len(left) * (stop - start)].reshape(len(left), stop - start)
-        np.matmul(near, y[start:stop].T, out=scores)
+        part = np.take(y, rows[start:stop], axis=0, out=tile[: stop - start], mode="clip")
+        np.matmul(near, part.T, out=scores)
         _offer(scores, rows[start:stop], (left, least), hidden, found)
     _finish(*found)
 

@@ -90,12 +90,13 @@ class Queries:
 
     def matrix(self, n_items: int) -> sparse.csr_array:
         """Return float32 (n, n_items): summed history weights, indices sorted."""
-        known = self.items >= 0
-        summed = sparse.coo_array(
-            (self.weights[known], (self.query_of[known], self.items[known])),
-            shape=(len(self), n_items),
-            dtype=np.float32,
-        ).tocsr()
+        shape, known = (len(self), n_items), self.items >= 0
+        if len(known) and known.all():  # then it is there already, but for the order of a row
+            rows = self.weights, self.items, self.indptr
+            summed = sparse.csr_array(rows, shape=shape, dtype=np.float32, copy=True)
+        else:
+            cells = self.weights[known], (self.query_of[known], self.items[known])
+            summed = sparse.coo_array(cells, shape=shape, dtype=np.float32).tocsr()
         summed.sum_duplicates()
         return summed
 

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from endcap.prepare.dataset import INTERACTIONS, Dataset, align, conform
+from endcap.prepare.columns import INTERACTIONS, align, conform
+from endcap.prepare.dataset import Dataset
 from endcap.prepare.report import PrepareReport, Shapes, Step
 from endcap.prepare.stages import Clean
 from endcap.prepare.vocabulary import Vocabulary

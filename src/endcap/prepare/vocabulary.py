@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+
+if TYPE_CHECKING:  # Arrow takes 28 MB: it comes with the first column, not with every model
+    import pyarrow as pa
 
 UNKNOWN = -1
 FEW = 64
@@ -33,20 +34,29 @@ class Vocabulary:
     ([0, -1], ['b'])
     """
 
-    def __init__(self, ids: Iterable[str] | pa.Array | pa.ChunkedArray) -> None:
-        column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
-        distinct = pc.unique(column.cast(pa.string())).drop_null()
-        self.array: pa.StringArray = distinct.take(pc.sort_indices(distinct))
+    def __init__(self, ids: "Iterable[str | None] | pa.Array | pa.ChunkedArray") -> None:
+        column: Any = ids
+        if hasattr(column, "drop_null"):
+            self.array = column.cast("string").unique().drop_null().sort()
+        else:  # `str.__str__` refuses what is no text; by code points is by bytes of UTF-8
+            self._words = sorted({str.__str__(word) for word in ids if word is not None})
 
     @classmethod
-    def of_sorted(cls, ids: pa.StringArray) -> Self:
+    def of_sorted(cls, ids: "pa.StringArray") -> Self:
         """Take ids that are sorted and distinct already, as a vocabulary was saved; no copy."""
         words = cls.__new__(cls)
         words.array = ids
         return words
 
+    @cached_property
+    def array(self) -> "pa.StringArray":
+        """The ids as a column."""
+        import pyarrow as pa
+
+        return pa.array(self._words, pa.string())
+
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self._words if "_words" in self.__dict__ else self.array)
 
     def __contains__(self, external_id: object) -> bool:
         return external_id in self._row_of
@@ -62,7 +72,7 @@ class Vocabulary:
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
-        return {external: row for row, external in enumerate(self.array.to_pylist())}
+        return {external: row for row, external in enumerate(self._words)}
 
     def row(self, external_id: str) -> int:
         """Return the row number of one id, or -1 (`UNKNOWN`)."""
@@ -84,11 +94,14 @@ class Vocabulary:
         found = low < len(self.array) and self.array[low].as_py() == external_id
         return low if found else UNKNOWN
 
-    def rows(self, ids: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Rows:
+    def rows(self, ids: "Sequence[str | None] | pa.Array | pa.ChunkedArray") -> Rows:
         """Return row numbers, int32 (n,), with -1 for ids that are unknown or null."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         if not isinstance(ids, pa.Array | pa.ChunkedArray):
             ids = pa.array(ids, pa.string())
-        found = pc.fill_null(pc.index_in(ids.cast(pa.string()), value_set=self.array), UNKNOWN)
+        found = pc.index_in(ids.cast(pa.string()), value_set=self.array).fill_null(UNKNOWN)
         return np.asarray(
             found.to_numpy(zero_copy_only=False)
             if isinstance(found, pa.Array)
@@ -98,13 +111,15 @@ class Vocabulary:
 
     def ids(self, rows: npt.ArrayLike) -> list[str]:
         """Return the external ids of row numbers; every row must exist."""
-        if len(wanted := np.asarray(rows)) <= FEW:
+        wanted = np.asarray(rows)
+        if len(wanted) <= FEW or "_words" in self.__dict__:
             words = self._words
             return [words[row] for row in wanted.tolist()]
-        taken: list[str] = self.array.take(pa.array(wanted.astype(np.int64))).to_pylist()
+        taken: list[str] = self.array.take(wanted.astype(np.int64)).to_pylist()
         return taken
 
     @cached_property
     def _words(self) -> list[str]:
-        """The ids as a list, of the very strings that the table of rows holds."""
-        return list(self._row_of)
+        """The ids as a list, whose strings are those that the table of rows holds."""
+        words: list[str] = self.array.to_pylist()
+        return words

@@ -5,10 +5,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from endcap.testing.servers import PostgresServer
+
+pa.array([""])  # with its first list Arrow imports pandas, which is to be on no test's clock
 
 
 @pytest.fixture(scope="session")

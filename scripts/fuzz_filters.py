@@ -38,6 +38,7 @@ WORLD = World({"user.bought": COLUMNS.rows(["a", "zzz"])}, now=1)
 SEEDS = (
     b"price < 50 and brand not in user.bought.brand and stock > 0",
     b"1 + 0.2 * (margin > 0.3) - days_since(created) / 7",
+    b"distance(attributes.lat, attributes.lon, 48.86, -2.35) < 20",
     b'contains(categories, "Home") or not has(attributes.colour)',
     b"item in ['a', \"b\"] and price in [1, -2.5e3] == true",
 )

@@ -59,7 +59,10 @@ FUNCTIONS: Final = {
     "has": "has(field): whether it is known",
     "days_since": "days_since(created): days gone by",
     "contains": 'contains(categories, "Home"): in this category or below it',
+    "distance": "distance(attributes.lat, attributes.lon, 48.86, 2.35): kilometres between places",
 }
+ARGUMENTS: Final = {"contains": 2, "distance": 4}
+"""Of functions that take another number of them than one."""
 
 
 def split(path: str) -> tuple[str, str]:
@@ -140,8 +143,12 @@ class _Kinds:
         name, arguments = node.function, node.arguments
         if name not in FUNCTIONS:
             raise self._error(f"There is no function {name!r}", node, nearest(name, FUNCTIONS))
-        if len(arguments) != (2 if name == "contains" else 1):
+        if len(arguments) != ARGUMENTS.get(name, 1):
             raise self._error(f"{name} is written otherwise", node, f"Write {FUNCTIONS[name]}.")
+        if name == "distance":
+            for argument in arguments:
+                self._must(argument, Kind.NUMBER)
+            return Kind.NUMBER
         if name != "contains" and not isinstance(arguments[0], Name):
             raise self._error(f"{name} takes the name of a field", arguments[0])
         if name == "has":

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from endcap.models.candidates import Candidates
+from endcap.models.linear import _best as best_of_table
 from endcap.models.listed import cleaned, first_of, listed, look_up, may_come, top_listed, union_of
 from endcap.models.queries import Queries
 
@@ -38,6 +39,31 @@ def test_the_best_of_a_list_are_those_of_a_sort(seed: int) -> None:
     ]
     assert found.items.tolist() == [row for _, row in sorted(told)[:k]]
     assert found.scores.tolist() == [-score for score, _ in sorted(told)[:k]]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_best_of_what_a_history_spreads_to_are_those_of_a_sort(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, size = int(rng.integers(0, 400)), 1024
+    keys, sums = np.full(size, -1, np.int32), np.zeros(size, np.float32)
+    slots = rng.permutation(size)[:n].astype(np.int32)
+    keys[slots] = rng.permutation(2 * size)[:n]
+    sums[slots] = rng.normal(size=n) if seed % 2 else rng.integers(-3, 4, n)  # many ties
+    for odd in (NAN, -np.inf, np.inf, -0.0)[: seed % 5]:
+        sums[slots[rng.random(n) < 0.05]] = odd
+    rows = np.sort(rng.permutation(5 * size)[: 2 * size]).astype(np.int32)
+    may = rng.random(4 * size) < 0.5 if seed % 3 else np.empty(0, np.bool_)
+    exclude, k = rng.integers(0, 5 * size, seed).astype(np.int32), int(rng.integers(0, 60))
+    items, scores = best_of_table((keys, sums, slots), rows, k, may, exclude)
+    told = [
+        (-score, row)
+        for row, score in zip(rows[keys[slots]].tolist(), sums[slots].tolist(), strict=True)
+        if score > -np.inf
+        and row not in exclude
+        and (not len(may) or (row < len(may) and may[row]))
+    ]
+    assert items.tolist() == [row for _, row in sorted(told)[:k]]
+    assert scores.tolist() == [-score for score, _ in sorted(told)[:k]]
 
 
 def test_nothing_allowed_is_not_everything_allowed() -> None:

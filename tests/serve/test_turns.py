@@ -1,6 +1,8 @@
 """Which slates the event loop makes itself, and that it hears its sockets in between."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -103,3 +105,19 @@ def test_what_is_at_hand_is_answered_without_the_store(
     assert unknown["items"]
     assert "history cannot be read" not in known["reason"]
     assert "history cannot be read" in unknown["reason"]
+
+
+def test_what_is_counted_along_waits_its_turn_while_slates_are_asked_for(
+    serve: Callable[..., Served],
+) -> None:
+    runtime = serve().runtime
+    done: list[int] = []
+
+    def work() -> None:
+        done.append(threading.get_ident())
+
+    runtime._in_turn(work)  # nobody asks for anything
+    runtime.asked_at = time.monotonic() + 60
+    runtime._in_turn(work)
+    (loop,) = {thread.ident for thread in threading.enumerate() if thread.ident == done[1]}
+    assert done[0] == threading.get_ident() != loop

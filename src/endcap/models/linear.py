@@ -13,13 +13,12 @@ from scipy import sparse
 
 from endcap.models.base import Answers, Model, Opinion, Split
 from endcap.models.candidates import Candidates
-from endcap.models.listed import listed, may_come, offer, place_in, slot_of
+from endcap.models.listed import is_welcome, listed, may_come, place_in, slot_of
 from endcap.models.queries import Queries
-from endcap.models.topk import fall
 from endcap.models.weighting import HistorySpec
 
 BINS = 1024
-"""Of the histogram that says which scores are worth a place in the heap."""
+"""Of the histogram that says which scores are worth sorting."""
 Floats = npt.NDArray[np.float32]
 
 
@@ -214,52 +213,67 @@ def _spread(profile, effects):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _best(table, rows, k, may, exclude):  # type: ignore[no-untyped-def]
-    """Return items and scores of the k best of a table, best first.
+    """Return items and scores of the k best of a table, best first, then by row.
 
-    Only those that score enough to be among twice as many are looked up; more where they may not
-    come. A heap of all that is touched would take twice as long.
+    Only those that score enough to be among twice as many are looked up and sorted; more where they
+    may not come. A heap of the best would take three times as long.
     """
     keys, sums, touched = table
-    scores, n = np.empty(len(touched), np.float32), len(touched)
+    n, banned, looked = len(touched), np.sort(exclude), 2 * (k + len(exclude))
+    scores = np.empty(n, np.float32)
     for a in range(n):
-        scores[a] = sums[touched[a]]
-    items, values = np.empty(k, np.int32), np.empty(k, np.float32)
-    banned, size, looked = np.sort(exclude), 0, 2 * (k + len(exclude))
+        scores[a] = sums[touched[a]] + np.float32(0)  # no -0: it would sort below 0
+    bits, found, size = scores.view(np.uint32), np.empty(n, np.uint64), 0
     while k:
-        size, least = 0, _enough(scores, looked) if n > looked else np.float32(-np.inf)
+        low, scale, bar = _bar(scores, looked if n > looked else n)
+        size = 0
         for a in range(n):
-            if scores[a] >= least:
+            if scores[a] > -np.inf and _bin(scores[a], low, scale) >= bar:
                 item = rows[keys[touched[a]]]
-                size = offer((values, items), size, scores[a], item, (may, banned))
-        if size == k or n <= looked:
+                if is_welcome(item, may, banned):
+                    found[size] = (_falling(bits[a]) << np.uint64(32)) | np.uint64(item)
+                    size += 1
+        if size >= k or n <= looked:
             break
         looked *= 8
-    fall(values, items, size)
-    return items[:size], values[:size]
+    best = np.sort(found[:size])[:k]
+    items, values = np.empty(len(best), np.int32), np.empty(len(best), np.uint32)
+    for a in range(len(best)):
+        items[a] = np.int32(best[a] & np.uint64(0xFFFFFFFF))
+        values[a] = np.uint32(_falling(best[a] >> np.uint64(32)))
+    return items, values.view(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _falling(bits):  # type: ignore[no-untyped-def]
+    """Return the bits of a float32 as a number that falls as it rises, or those bits back."""
+    wide, sign, low = np.uint64(bits), np.uint64(0x80000000), np.uint64(0x7FFFFFFF)
+    return wide if wide & sign else wide ^ low
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _bin(score, low, scale):  # type: ignore[no-untyped-def]
+    return int((np.float64(score) - low) * scale) if scale > 0 else 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _enough(scores, most):  # type: ignore[no-untyped-def]
-    """Return a score that at least `most` of them reach, and few more where they lie evenly."""
+def _bar(scores, most):  # type: ignore[no-untyped-def]
+    """Return (low, scale, bar): `most` scores, or few more, lie in the bins from `bar` on."""
     low, high = np.float32(np.inf), np.float32(-np.inf)
     for s in scores:
         if s > -np.inf:
             low, high = min(low, s), max(high, s)
-    if not high - low < np.inf or high == low:
-        return np.float32(-np.inf)
+    if most >= len(scores) or not high - low < np.inf or high == low:
+        return np.float64(low), 0.0, 0
     counts, scale = np.zeros(BINS, np.int64), (BINS - 1) / (np.float64(high) - np.float64(low))
     for s in scores:
         if s > -np.inf:
-            counts[int((np.float64(s) - low) * scale)] += 1
+            counts[_bin(s, np.float64(low), scale)] += 1
     bar, reached = BINS, 0
     while bar > 0 and reached < most:
         bar -= 1
         reached += counts[bar]
-    least = np.float32(np.inf)
-    for s in scores:
-        if s > -np.inf and int((np.float64(s) - low) * scale) >= bar:
-            least = min(least, s)
-    return least
+    return np.float64(low), scale, bar
 
 
 @numba.njit(cache=True, nogil=True)

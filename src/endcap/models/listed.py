@@ -127,13 +127,15 @@ def _best(rows, scores, k, may, exclude):  # type: ignore[no-untyped-def]
 def offer(heap, size, s, j, rules):  # type: ignore[no-untyped-def]
     """Offer an item to the heap of the best unless it may not come; return the heap's size."""
     (values, items), (may, banned) = heap, rules
-    if not s > -np.inf:
-        return size
-    if len(may) > 0 and (j >= len(may) or not may[j]):
-        return size
-    if place_in(banned, j) >= 0:
+    if not s > -np.inf or not is_welcome(j, may, banned):
         return size
     return push(values, items, size, s, j)
+
+
+@numba.njit(cache=True, nogil=True)
+def is_welcome(j, may, banned):  # type: ignore[no-untyped-def]
+    """Return whether an item may come (see `may_come`) and is not in a rising list."""
+    return (len(may) == 0 or (j < len(may) and may[j])) and place_in(banned, j) < 0
 
 
 @numba.njit(cache=True, nogil=True)

@@ -8,7 +8,7 @@ import heapq
 import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -161,14 +161,8 @@ class LiveCounts:
         with self._lock:
             self._last.pop(actor, None)
 
-    def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
-        """Return the score of what goes with an item, for pairs that enough shoppers took.
-
-        Parameters
-        ----------
-        among
-            Only these are asked about; None: all that were counted.
-        """
+    def followers(self, item_id: str) -> dict[str, float]:
+        """Return the score of what goes with an item, for pairs that enough shoppers took."""
         spec = self.spec
         with self._lock:
             item = self._items.get(item_id)
@@ -179,8 +173,8 @@ class LiveCounts:
             after, heard, items = item.after, item.heard, self._items
             return {
                 other_id: after[other_id] / one / below * (other.count / one) ** -spec.target
-                for other_id in (heard if among is None else among)
-                if other_id in heard and (other := items.get(other_id)) is not None
+                for other_id in heard
+                if (other := items.get(other_id)) is not None
             }
 
     def trending(self) -> list[tuple[str, float]]:
@@ -196,7 +190,7 @@ class LiveCounts:
         """Return what `trending` told as a list of rows; kept until it tells something else."""
         kept = self._rows
         if kept is None or kept[0] is not told or kept[1] is not words:
-            kept = self._rows = told, words, _known(words, told)
+            kept = self._rows = told, words, _known(words, dict(told))
         return kept[2]
 
     def _rise(self, item_id: str, count: float) -> None:
@@ -283,29 +277,31 @@ class LiveModel(SummedModel):
         """See `Model.opinion`; one query is answered from the few items that went with its own."""
         if len(queries) != 1:
             return super().opinion(queries, k)
-        parts = self.spec.event_weights(queries)
-        spoken = np.flatnonzero(parts > FAINT)
         total: dict[str, float] = {}
-        for item_id, part in zip(
-            self.items.ids(queries.items[spoken]), parts[spoken].tolist(), strict=True
-        ):
-            for other_id, score in self.counts.followers(item_id).items():
+        for _, part, told in self._spoken(queries):
+            for other_id, score in told.items():
                 total[other_id] = total.get(other_id, 0.0) + part * score
-        return _listed(*_known(self.items, total.items()), queries, k)
+        return _listed(*_known(self.items, total), queries, k)
 
     def units(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
         """Return float32 (len(items), len(query.items)): what an event of weight 1 adds."""
-        parts = self.spec.event_weights(query)
         asked = self.items.ids(items)
         out = np.zeros((len(items), len(query.items)), np.float32)
-        for event in np.flatnonzero(parts > FAINT).tolist():
-            told = self.counts.followers(self.items.ids(query.items[event : event + 1])[0], asked)
-            if told:
-                out[:, event] = [told.get(item_id, 0.0) for item_id in asked]
+        for event, _, told in self._spoken(query):
+            out[:, event] = [told.get(item_id, 0.0) for item_id in asked]
         return out
 
+    def _spoken(self, query: Queries) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Yield each event that counts, how much, and what goes with its item, if anything does."""
+        parts = self.spec.event_weights(query)
+        spoken = np.flatnonzero(parts > FAINT)
+        ids = self.items.ids(query.items[spoken])
+        for event, part, item_id in zip(spoken.tolist(), parts[spoken].tolist(), ids, strict=True):
+            if told := self.counts.followers(item_id):
+                yield event, part, told
+
     def _after(self, row: int) -> Listed:
-        return _known(self.items, self.counts.followers(self.items.ids([row])[0]).items())
+        return _known(self.items, self.counts.followers(self.items.ids([row])[0]))
 
 
 @dataclass(frozen=True)
@@ -345,8 +341,9 @@ def _count(entry: tuple[str, float]) -> float:
     return entry[1]
 
 
-def _known(words: Vocabulary, told: Iterable[tuple[str, float]]) -> Listed:
+def _known(words: Vocabulary, told: Mapping[str, float]) -> Listed:
     """Return the rows, rising, and the values of those that the words hold."""
-    found = sorted((row, value) for item, value in told if (row := words.row(item)) >= 0)
-    rows = np.fromiter((row for row, _ in found), np.int32, len(found))
-    return rows, np.fromiter((value for _, value in found), np.float32, len(found))
+    rows, values = words.places(told), np.fromiter(told.values(), np.float32, len(told))
+    order = np.argsort(rows)
+    order = order[np.searchsorted(rows[order], 0) :]
+    return rows[order], values[order]

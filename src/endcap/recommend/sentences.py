@@ -66,6 +66,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "": "选过",
     },
 }
+_UNTITLED: Final[dict[str, Any]] = {}
 JOIN: Final = {"en": (", ", " and "), "zh": ("、", " 和 ")}
 
 
@@ -98,14 +99,13 @@ def sentence(
         return SENTENCES[language]["unexplained" if kind == "history" else kind]
     kind, event = first.kind, first.event
     titles = [
-        str(facts[r.item_id].get("title", r.item_id)) if r.item_id in facts else r.item_id
+        str(facts.get(r.item_id, _UNTITLED).get("title", r.item_id))
         for r in reasons
         if r.kind == kind and r.event == event and r.item_id is not None
     ]
-    verbs = VERBS[language]
-    texts = SENTENCES[language]
-    return texts.get(first.kind, texts["history"]).format(
-        verb=verbs.get(first.event, verbs[""]), items=_and(titles, *JOIN[language])
+    verbs, texts = VERBS[language], SENTENCES[language]
+    return texts.get(kind, texts["history"]).format(
+        verb=verbs.get(event, verbs[""]), items=_and(titles, *JOIN[language])
     )
 
 

@@ -9,7 +9,7 @@ import structlog
 
 T = TypeVar("T")
 MOST_AT_ONCE: Final = 200
-LINGER_SECONDS: Final = 0.05
+LINGER_SECONDS: Final = 0.25
 """For what nobody waits for, as slates that were answered."""
 log = structlog.get_logger(__name__)
 

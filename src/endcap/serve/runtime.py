@@ -25,6 +25,7 @@ from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
 from endcap.schema.stages import traced
 from endcap.schema.trust import CLAIMED
+from endcap.serve import threads
 from endcap.serve.answered import SlateWriter
 from endcap.serve.erasing import Eraser
 from endcap.serve.holder import RecommenderHolder
@@ -139,6 +140,7 @@ class Runtime:
         self.replayer = Replayer(store, settings.store.folder)
         self._end = threading.Event()
         self._answers = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
         self._warming.start()
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
@@ -176,6 +178,7 @@ class Runtime:
 
     async def warm_up(self) -> None:
         """Answer once before anybody asks: what is compiled or read on first use is ready then."""
+        self._loop = asyncio.get_running_loop()
         await self.run(self._try_out, self.recommender.current)
         self._answers.set()
 
@@ -194,16 +197,38 @@ class Runtime:
             self.live.columns.settle()  # no request has to wait until it is made
             composing.warm()
             self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
-            self.live.warm(self._end, give_way=self._give_way)
+            self.live.warm(self._end, turn=self._in_turn)
+            threads.keep_what_came()
             if any(place.rules.reach for place in self.recommender.current.placements.values()):
                 self.live.warm_exposure(self._end)
         except EndcapError as error:  # slates go on without
             log.error("what happened lately cannot be read", error=str(error))
 
-    def _give_way(self) -> None:
-        """Let slates go first while any are asked for: threads side by side would share in turn."""
-        if time.monotonic() - self.asked_at < LATELY_S:
-            self._end.wait(GIVE_WAY_S)
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Do short work on the event loop, between two requests, while any slates are asked for.
+
+        In a thread beside them it would take the interpreter from a slate whenever a kernel lets it
+        go, and hold it for longer than the slate takes.
+        """
+        loop = self._loop
+        if loop is None or time.monotonic() - self.asked_at > LATELY_S:
+            work()
+            return
+        done = threading.Event()
+
+        def settle() -> None:
+            try:
+                work()
+            finally:
+                done.set()
+
+        try:
+            loop.call_soon_threadsafe(settle)
+        except RuntimeError:  # the loop has ended
+            return
+        while not done.wait(GIVE_WAY_S) and not self._end.is_set():
+            continue
+        self._end.wait(GIVE_WAY_S)
 
     def close(self) -> None:
         """Write what is queued and let go of everything; in the order of dependence."""

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -265,14 +266,15 @@ class LiveState:
         self,
         end: threading.Event,
         days: float = WARM_DAYS,
-        give_way: Callable[[], object] = lambda: None,
+        turn: Callable[[Callable[[], None]], object] = lambda work: work(),
     ) -> None:
         """Count what happened in the last days; returns early once `end` is set.
 
         Parameters
         ----------
-        give_way
-            Called every few events: whoever waits for an answer goes first.
+        turn
+            Does some work, half a millisecond of it, and returns when it is done: where it hinders
+            whoever waits for an answer least.
         """
         until = self.now
         kinds = [kind for kind in self._kinds if self._weights.get(kind, 0) > 0]
@@ -281,8 +283,8 @@ class LiveState:
                 if end.is_set():
                     return
                 few = batch.slice(start, COUNTED_AT_ONCE)  # Arrow keeps the interpreter for each
-                self._count(_believed(_rows(few), few))
-                give_way()
+                rows = _believed(_rows(few), few)
+                turn(partial(self._count, rows))
         self._touch()
 
     def warm_exposure(self, end: threading.Event) -> None:

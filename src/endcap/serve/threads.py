@@ -28,6 +28,12 @@ def keep_what_is_loaded() -> None:
     gc.set_threshold(*GARBAGE)
 
 
+def keep_what_came() -> None:
+    """Let no search for garbage go through what has come since, either, where any was kept."""
+    if gc.get_freeze_count():
+        gc.freeze()
+
+
 def one_for_each_request() -> None:
     """Let no product of matrices start threads of its own, from now on in this process.
 

@@ -1,6 +1,6 @@
 """The world as it was when a slate was made, put together again from the store."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from itertools import combinations
@@ -20,7 +20,6 @@ from endcap.recommend.filters.columns import Columns
 from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.replaying.records import Live as LiveRecord
 from endcap.recommend.replaying.records import Past, Record, fingerprint
-from endcap.recommend.replaying.witness import only
 from endcap.recommend.state import EPOCH, History
 from endcap.schema.kinds import IMPRESSION
 
@@ -124,10 +123,10 @@ class Retold(LiveCounts):
     def __len__(self) -> int:
         return self._told.size
 
-    def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
+    def followers(self, item_id: str) -> dict[str, float]:
         """See `LiveCounts.followers`."""
         told = self._told.after.get(item_id)
-        return only(told.read(), among) if told else {}
+        return told.read() if told else {}
 
     def trending(self) -> list[tuple[str, float]]:
         """See `LiveCounts.trending`."""

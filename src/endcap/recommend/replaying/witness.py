@@ -1,6 +1,6 @@
 """A state that remembers what a recommender asked of it: enough to ask the same again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -155,11 +155,12 @@ class Heard(LiveCounts):
     def __len__(self) -> int:
         return self.size
 
-    def followers(self, item_id: str, among: Iterable[str] | None = None) -> dict[str, float]:
+    def followers(self, item_id: str) -> dict[str, float]:
         """See `LiveCounts.followers`."""
-        if item_id not in self.after:
-            self.after[item_id] = self._counts.followers(item_id)
-        return only(self.after[item_id], among)
+        told = self.after.get(item_id)
+        if told is None:
+            told = self.after[item_id] = self._counts.followers(item_id)
+        return told
 
     def trending(self) -> list[tuple[str, float]]:
         """See `LiveCounts.trending`."""
@@ -189,8 +190,3 @@ class Counted(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self._counts)
-
-
-def only(told: dict[str, float], among: Iterable[str] | None) -> dict[str, float]:
-    """Return what was told of some items, or of all."""
-    return told if among is None else {i: told[i] for i in among if i in told}

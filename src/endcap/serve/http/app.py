@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from limits.storage import SlidingWindowCounterSupport
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from endcap.schema.settings import Settings
 from endcap.schema.version import __version__
@@ -17,6 +17,7 @@ from endcap.serve.http.gate import Gate
 from endcap.serve.http.openapi import describe
 from endcap.serve.http.operations import OPERATIONS
 from endcap.serve.http.problems import HANDLERS
+from endcap.serve.http.straight import StraightWay
 from endcap.serve.runtime import Runtime
 from endcap.serve.sharing import LiveBus
 from endcap.serve.tracker import routes as tracker_routes
@@ -53,7 +54,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.runtime = runtime
-    app.router.routes += _routes(runtime)
+    routes = _routes(runtime)
+    app.router.routes += routes
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.serve.origins,
@@ -62,6 +64,7 @@ def create_app(
         expose_headers=["x-request-id", "retry-after", "ratelimit", "ratelimit-policy"],
         max_age=3600,
     )
+    app.add_middleware(StraightWay, routes=[route for route in routes if isinstance(route, Route)])
     app.add_middleware(Gate, runtime=runtime)
     app.openapi = lambda: describe(app, OPERATIONS)  # type: ignore[method-assign]
     return app

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
+from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
 from endcap.models.refill import Refill
 from endcap.models.substitutes import Substitutes
@@ -272,3 +273,20 @@ def test_who_has_bought_nothing_is_answered_by_the_item_alone() -> None:
 def test_completing_keeps_every_promise_of_a_model() -> None:
     for check in CHECKS:
         run(check, Together(own=1.0))
+
+
+def test_one_shopper_is_answered_from_lists_as_many_are_from_all_scores() -> None:
+    data = habits()
+    model = Together(own=2.0).fit(data)
+    past = [("milk", 0), ("milk", 7), ("soap", 7)]
+    for exclude, k in (([], 3), (["milk"], 3), ([], 1)):
+        one = looking_at(data, "lamp", past, 21).excluding(
+            Queries.of_histories([[data.items.row(name) for name in exclude]])
+        )
+        opinion, dense = model.opinion(one, k), model.scores(one)
+        found, expected = opinion.proposed.row(0), model.retrieve(one, k).row(0)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
+        assert len(found[0]) == min(k, 2 - len(exclude))
+        every = Candidates.of([np.arange(len(data.items), dtype=np.int32)])
+        np.testing.assert_allclose(opinion.score(every), dense[0], rtol=1e-6)

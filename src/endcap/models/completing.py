@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from endcap.models.base import Answers, Model
+from endcap.models.base import Answers, Model, Opinion
+from endcap.models.candidates import Candidates
 from endcap.models.linear import LinearModel
+from endcap.models.listed import listed, look_up, top_listed
 from endcap.models.queries import Queries
 from endcap.models.refill import Refill, RefillModel
 
@@ -61,6 +63,28 @@ class CompletingModel(Model):
         out = np.nan_to_num(beside) + np.nan_to_num(needed)
         out[silent] = np.nan
         return np.asarray(out, np.float32)
+
+    def opinion(self, queries: Queries, k: int) -> Opinion:
+        """See `Model.opinion`; one query is answered from lists, with no look at all items.
+
+        The best k are among what the shopper had and as many of the others as go best with the
+        item.
+        """
+        if len(queries) != 1:
+            return super().opinion(queries, k)
+        asked, past = self._apart(queries)
+        _, had, chances = self._refill.chances(past)
+        beside = self._together.opinion(asked, k + len(had))
+
+        def score(union: Candidates) -> Floats:
+            pairs, needed = beside.score(union), self.spec.own * look_up(had, chances, union.items)
+            both = np.nan_to_num(pairs) + np.nan_to_num(needed)
+            both[np.isnan(pairs) & np.isnan(needed)] = np.nan
+            return np.asarray(both, np.float32)
+
+        items = np.union1d(beside.proposed.items, had).astype(np.int32)
+        scores = score(listed(items, np.full(len(items), np.nan, np.float32)))
+        return Opinion(top_listed(items, scores, queries, k), score)
 
     def contributions(self, query: Queries, items: npt.NDArray[np.int32]) -> Floats:
         """Return float32 (len(items), len(query.items)): the share of each event."""

@@ -110,10 +110,17 @@ class RefillModel(Model):
 
     def scores(self, queries: Queries) -> npt.NDArray[np.float32]:
         """Return the chance of each item the shopper has had; NaN for all others."""
-        had = self._had(queries)
+        owner, items, chances = self.chances(queries)
         out = np.full((len(queries), len(self.items)), np.nan, np.float32)
-        out[had.owner, had.item] = _chance(self.told(had) @ self.weights)
+        out[owner, items] = chances
         return out
+
+    def chances(
+        self, queries: Queries
+    ) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return (query, item, chance) of each item a shopper has had, by query, then by item."""
+        had = self._had(queries)
+        return had.owner, had.item.astype(np.int32), _chance(self.told(had) @ self.weights)
 
     def contributions(
         self, query: Queries, items: npt.NDArray[np.int32]

@@ -45,6 +45,7 @@ def fields(shape: type) -> set[str]:
         (answers.Slate, shapes.SlateOut),
         (answers.SlateItem, shapes.SlateItemOut),
         (answers.Reason, shapes.ReasonOut),
+        (answers.Step, shapes.StepOut),
         (answers.Rule, shapes.RuleOut),
         (answers.Counterfactual, shapes.CounterfactualOut),
         (answers.Group, shapes.GroupOut),

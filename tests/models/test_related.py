@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from endcap.features.knowledge import knowledge, shown
-from endcap.models.base import Hop
+from endcap.models.base import PEOPLE, Hop
 from endcap.models.queries import Queries
-from endcap.models.related import PEOPLE, Related, RelatedModel
+from endcap.models.related import Related, RelatedModel
 from endcap.prepare.dataset import Dataset
 from endcap.testing.contracts.models import shop
 

@@ -1,7 +1,8 @@
 import pytest
 
-from endcap.recommend.sentences import SENTENCES, VERBS, sentence
-from endcap.recommend.slate import Reason
+from endcap.models.base import PEOPLE
+from endcap.recommend.sentences import PATHS, SENTENCES, VERBS, sentence
+from endcap.recommend.slate import Reason, Step
 
 FACTS = {"x": {"title": "Red mug"}, "y": {"title": "Tea"}, "z": {"title": "{verb}"}}
 
@@ -46,3 +47,50 @@ def test_only_what_shares_the_first_reason_is_named_with_it():
 def test_both_languages_say_everything():
     assert SENTENCES["en"].keys() == SENTENCES["zh"].keys()
     assert VERBS["en"].keys() == VERBS["zh"].keys()
+    assert PATHS["en"].keys() == PATHS["zh"].keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "en", "zh"),
+    [
+        (
+            [Step("author", name="Herbert"), Step("author", True, item_id="q")],
+            "Because you bought Red mug – author: Herbert",
+            "因为你买过 Red mug – 作者：Herbert",
+        ),
+        (
+            [Step("author", name="{verb}"), Step("story_by", True, item_id="q")],
+            "Because you bought Red mug – author / story by: {verb}",
+            "因为你买过 Red mug – 作者 / story_by：{verb}",
+        ),
+        (
+            [Step("accessory_of", item_id="y"), Step("accessory_of", True, item_id="q")],
+            "Because you bought Red mug – accessory of: Tea",
+            "因为你买过 Red mug – 配套主商品：Tea",
+        ),
+        (
+            [Step("series", item_id="q")],
+            "Because you bought Red mug – it names this as series",
+            "因为你买过 Red mug – 它把此商品列为“系列”",
+        ),
+        (
+            [Step("series", True, item_id="y"), Step(PEOPLE, item_id="q")],
+            "Because you bought Red mug – Tea names it as series – taken by the same people",
+            "因为你买过 Red mug – Tea 把它列为“系列” – 同一群人也选了",
+        ),
+        (
+            [Step(PEOPLE, item_id="y"), Step("series", True, item_id="q")],
+            "Because you bought Red mug – who took it took Tea – this names it as series",
+            "因为你买过 Red mug – 选它的人也选了 Tea – 此商品把它列为“系列”",
+        ),
+        (
+            [Step("brand", name="B"), Step("brand", True, item_id="y"), Step(PEOPLE, item_id="q")],
+            "Because you bought Red mug – brand: B – Tea – taken by the same people",
+            "因为你买过 Red mug – 品牌：B – Tea – 同一群人也选了",
+        ),
+    ],
+)
+def test_paths_in_words(path, en, zh):
+    led = [Reason("history", "x", 0.5, "purchase", path=tuple(path)), *history("z")]
+    assert sentence(led, FACTS) == en
+    assert sentence(led, FACTS, "zh") == zh

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,4 +142,5 @@ def _plain(shop: Shop, slate: Slate, lang: Language) -> dict[str, Any]:
 def _reason(reason: Any) -> dict[str, Any]:
     share = reason.share if reason.share == reason.share else None  # JSON has no NaN
     said = {"kind": reason.kind, "item_id": reason.item_id, "event": reason.event, "share": share}
-    return {key: value for key, value in said.items() if value not in (None, "")}
+    said["path"] = [{k: v for k, v in asdict(step).items() if v} for step in reason.path]
+    return {key: value for key, value in said.items() if value not in (None, "", [])}

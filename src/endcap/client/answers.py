@@ -45,9 +45,18 @@ class Receipt(msgspec.Struct, frozen=True):
         )
 
 
+class Step(msgspec.Struct, frozen=True):
+    """One step of a path: to an item, or to what is no item (`name`)."""
+
+    relation: str
+    inverse: bool = False
+    name: str = ""
+    item_id: str | None = None
+
+
 class Reason(msgspec.Struct, frozen=True):
     """Why an item is here: `share` is its part of what speaks for it, `loss` what the score would
-    lose without it; None where nobody can say.
+    lose without it; None where nobody can say. `path` leads from the past item to this one.
     """
 
     kind: str
@@ -55,6 +64,7 @@ class Reason(msgspec.Struct, frozen=True):
     share: float | None = None
     event: str = ""
     loss: float | None = None
+    path: tuple[Step, ...] = ()
 
 
 class Counterfactual(msgspec.Struct, frozen=True):

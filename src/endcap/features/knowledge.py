@@ -87,8 +87,8 @@ def _edges(
     row: dict[str, Any], items: Vocabulary, weights: Mapping[str, float]
 ) -> dict[str, tuple[float, str]]:
     """Return node -> (weight, relation): of several relations to one node, the heaviest."""
-    found = [(BRAND + row["brand"], "brand")] if row["brand"] else []
-    found += [(CATEGORY + path, "category") for path in row["categories"] or ()]
+    found = [(BRAND + name, "brand") for name in _names(row["brand"])]
+    found += [(CATEGORY + path, "category") for path in _names(row["categories"] or [])]
     said = json.loads(row["relations"]) if row["relations"] else {}
     for relation, targets in said.items() if isinstance(said, dict) else ():
         for name in _names(targets):
@@ -102,9 +102,10 @@ def _edges(
 
 
 def _names(targets: Any) -> Iterator[str]:
+    """Yield texts and numbers as names that can be shown: no character that is none."""
     for target in targets if isinstance(targets, list) else [targets]:
         if isinstance(target, str | int) and not isinstance(target, bool):
-            name = str(target).strip()[:LONGEST]
+            name = "".join(filter(str.isprintable, str(target))).strip()[:LONGEST]
             if name:
                 yield name
 

@@ -22,6 +22,8 @@ from endcap.schema.strict import Strict
 Rng = np.random.Generator | int
 BLOCK_BYTES = 64 << 20
 """Scores held at once while retrieving: queries are answered in blocks of this size."""
+PEOPLE = "people"
+"""The relation of two items that people took both of; see `Hop`."""
 MANY, PIECE = 256, 8192
 """Queries for which items are put in the order of their lengths, and folded in at once."""
 
@@ -232,7 +234,7 @@ class Hop(NamedTuple):
     Attributes
     ----------
     relation
-        Its name in the catalogue (``"author"``), or ``"people"`` where people took both.
+        Its name in the catalogue (``"author"``), or `PEOPLE` where people took both.
     inverse
         Whether it is walked from its target to the item that names it.
     name

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from endcap.features.catalogue import encode
 from endcap.features.knowledge import ITEM, ITSELF, KnowledgeGraph, knowledge, shown
-from endcap.models.base import Answers, Hop, Rng
+from endcap.models.base import PEOPLE, Answers, Hop, Rng
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import Columns, nearest
 from endcap.models.parallel import over_blocks
@@ -28,8 +28,6 @@ from endcap.schema.progress import Progress, silent
 
 BLOCK = 256
 """Items from which is walked at once."""
-PEOPLE = "people"
-"""The relation of two items that people took both of."""
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """Reasons: the past events that speak for an item, and what its score would be without them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from endcap.recommend.along import LIVE_TRENDING
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
 from endcap.recommend.losing import add_shares, ask_about, deduct, weightiest
-from endcap.recommend.slate import Reason
+from endcap.recommend.slate import Reason, Step
 
 TOP: Final = 3
 TRIED: Final = TOP + 1
@@ -84,8 +85,8 @@ def explain(
     words = _words(evidence, owners)
     reasons: list[tuple[Reason, ...]] = []
     rows = zip(best.tolist(), losses.tolist(), total.tolist(), told.score.tolist(), strict=True)
-    for (places, lost, all_of_it, of_score), source, crowd in zip(
-        rows, answer.sources, told.crowd.tolist(), strict=True
+    for (places, lost, all_of_it, of_score), source, crowd, item in zip(
+        rows, answer.sources, told.crowd.tolist(), answer.items.tolist(), strict=True
     ):
         unit, score = all_of_it or 1.0, of_score or 1.0
         speaks = models[source].answers
@@ -98,6 +99,8 @@ def explain(
             kind = "trending" if source == LIVE_TRENDING else source
             kind = kind if kind in CROWD else otherwise
             found = [Reason(kind, None, crowd / unit, loss=crowd / score), *found][:top]
+        if type(models[source]).path is not Model.path:
+            found = [_led(reason, models[source], evidence, item) for reason in found]
         reasons.append(tuple(found) or (Reason(otherwise),))
     return reasons
 
@@ -108,6 +111,25 @@ def _because(
     owner, kind, event = words
     kind = "content" if content and kind == "history" else kind
     return Reason(kind, owner, loss / unit, event, loss / score)
+
+
+def _led(reason: Reason, model: Model, evidence: Evidence, item: int) -> Reason:
+    """Return a reason with the path that leads from its past item, where the model knows one."""
+    if reason.item_id is None:
+        return reason
+    past = int(evidence.query.items[evidence.item_ids.index(reason.item_id)])
+    try:
+        hops = model.path(past, item)
+    except Exception:  # a plug-in may raise anything, and the reason is true without it
+        log.exception("model cannot tell a path")
+        return reason
+    ids = [model.items.ids([hop.item])[0] if hop.item >= 0 else None for hop in hops]
+    path = tuple(
+        Step(hop.relation, hop.inverse, hop.name if item_id is None else "", item_id)
+        for hop, item_id in zip(hops, ids, strict=True)
+    )
+    kind = "history" if path and reason.kind == "content" else reason.kind
+    return replace(reason, kind=kind, path=path)
 
 
 def _losses(

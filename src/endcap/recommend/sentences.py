@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+from endcap.models.base import PEOPLE
 from endcap.recommend.counterfactual import Counterfactual
-from endcap.recommend.slate import Reason
+from endcap.recommend.slate import Reason, Step
 
 Language = Literal["en", "zh"]
 
@@ -67,6 +68,46 @@ VERBS: Final[dict[str, dict[str, str]]] = {
     },
 }
 _UNTITLED: Final[dict[str, Any]] = {}
+PATHS: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "node": "{relation}: {name}",
+        "two": "{relation} / {other}: {name}",
+        "names": "it names this as {relation}",
+        "named": "this names it as {relation}",
+        "names item": "it names {name} as {relation}",
+        "named item": "{name} names it as {relation}",
+        "people": "taken by the same people",
+        "people item": "who took it took {name}",
+    },
+    "zh": {
+        "node": "{relation}：{name}",
+        "two": "{relation} / {other}：{name}",
+        "names": "它把此商品列为“{relation}”",
+        "named": "此商品把它列为“{relation}”",
+        "names item": "它把 {name} 列为“{relation}”",
+        "named item": "{name} 把它列为“{relation}”",
+        "people": "同一群人也选了",
+        "people item": "选它的人也选了 {name}",
+    },
+}
+"""Steps of a path: over a node that both items are tied to, or from item to item."""
+RELATIONS: Final[dict[str, str]] = {
+    "author": "作者",
+    "brand": "品牌",
+    "category": "类别",
+    "series": "系列",
+    "artist": "艺术家",
+    "director": "导演",
+    "actor": "演员",
+    "genre": "类型",
+    "publisher": "出版社",
+    "part_of": "所属系列",
+    "accessory_of": "配套主商品",
+    "consumable_for": "适用主商品",
+    "related_to": "相关商品",
+    "similar_to": "相似商品",
+}
+"""Relations in Chinese; another is called as the catalogue calls it."""
 JOIN: Final = {"en": (", ", " and "), "zh": ("、", " 和 ")}
 
 
@@ -99,14 +140,58 @@ def sentence(
         return SENTENCES[language]["unexplained" if kind == "history" else kind]
     kind, event = first.kind, first.event
     titles = [
-        str(facts.get(r.item_id, _UNTITLED).get("title", r.item_id))
-        for r in reasons
+        _title(r.item_id, facts)
+        for r in ([first] if first.path else reasons)
         if r.kind == kind and r.event == event and r.item_id is not None
     ]
     verbs, texts = VERBS[language], SENTENCES[language]
-    return texts.get(kind, texts["history"]).format(
+    said = texts.get(kind, texts["history"]).format(
         verb=verbs.get(event, verbs[""]), items=_and(titles, *JOIN[language])
     )
+    return " – ".join([said, *path_in_words(first.path, facts, language)]) if first.path else said
+
+
+def path_in_words(
+    path: Sequence[Step], facts: Mapping[str, dict[str, Any]], language: Language = "en"
+) -> list[str]:
+    """Say how a past item leads to a recommended one, in a few words for each tie.
+
+    Examples
+    --------
+    >>> path_in_words([Step("author", name="Herbert"), Step("story", True, item_id="y")], {})
+    ['author / story: Herbert']
+    >>> path_in_words([Step("people", item_id="x"), Step("part_of", item_id="y")], {}, "zh")
+    ['选它的人也选了 x', '它把此商品列为“所属系列”']
+    """
+    texts, said = PATHS[language], []
+    at = 0
+    while at < len(path):
+        step, ties = path[at], path[at + 1 : at + 2]
+        relation = _relation(step.relation, language)
+        tied = not step.inverse and step.relation != PEOPLE
+        if tied and ties and ties[0].inverse:  # both items are tied to what is between
+            other = _relation(ties[0].relation, language)
+            name = step.name or _title(step.item_id or "", facts)
+            kind = "node" if other == relation else "two"
+            said.append(texts[kind].format(relation=relation, other=other, name=name))
+            at += 2
+            if at < len(path):
+                said.append(_title(ties[0].item_id or "", facts))
+            continue
+        at += 1
+        kind = "named" if step.inverse else "names"
+        kind = "people" if step.relation == PEOPLE else kind
+        kind = kind if at == len(path) else f"{kind} item"
+        said.append(texts[kind].format(relation=relation, name=_title(step.item_id or "", facts)))
+    return said
+
+
+def _relation(name: str, language: Language) -> str:
+    return RELATIONS.get(name, name) if language == "zh" else name.replace("_", " ")
+
+
+def _title(item_id: str, facts: Mapping[str, dict[str, Any]]) -> str:
+    return str(facts.get(item_id, _UNTITLED).get("title", item_id))
 
 
 def what_if(

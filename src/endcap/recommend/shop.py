@@ -97,7 +97,7 @@ class Shop:
 
     def why(self, item: SlateItem, language: Language = "en") -> str:
         """Say in a sentence why an item was chosen."""
-        about = [reason.item_id for reason in item.reasons if reason.item_id]
+        about = [item_id for reason in item.reasons for item_id in reason.named]
         return sentence(item.reasons, self.state.facts(about), language)
 
     def counterfactuals(

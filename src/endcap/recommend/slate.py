@@ -67,6 +67,28 @@ class Request(Strict):
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class Step:
+    """One step of the path that leads from a past item to a recommended one.
+
+    Attributes
+    ----------
+    relation
+        Its name in the catalogue (``"author"``), or ``"people"`` where people took both.
+    inverse
+        Whether it is walked from its target to the item that names it.
+    name
+        The entity that is reached; empty where it is an item.
+    item_id
+        The item that is reached; None where it is an entity.
+    """
+
+    relation: str
+    inverse: bool = False
+    name: str = ""
+    item_id: str | None = None
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Reason:
     """Why an item is in the slate; nobody changes it (frozen, it would take twice the time).
 
@@ -86,6 +108,9 @@ class Reason:
     loss
         The part of the item's score that would be gone without it, everything else as it was; of
         the blend's score, where a second stage orders. NaN where nobody says.
+    path
+        How it leads to the item through the knowledge graph of the catalogue, where the model that
+        says most walked there; the last step reaches the item.
     """
 
     kind: str
@@ -93,6 +118,13 @@ class Reason:
     share: float = float("nan")
     event: str = ""
     loss: float = float("nan")
+    path: tuple[Step, ...] = ()
+
+    @property
+    def named(self) -> list[str]:
+        """The items that it names: the past one, and those on its path."""
+        told = (self.item_id, *(step.item_id for step in self.path))
+        return [item_id for item_id in told if item_id is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +224,12 @@ class Slate:
 
     @property
     def sources(self) -> list[str]:
-        """The past items that its reasons name."""
-        told = (reason.item_id for item in self.items for reason in item.reasons)
-        return list(dict.fromkeys(item_id for item_id in told if item_id is not None))
+        """The items that its reasons name."""
+        told: dict[str, None] = {}
+        for item in self.items:
+            for reason in item.reasons:
+                if reason.path:
+                    told |= dict.fromkeys(reason.named)
+                elif reason.item_id is not None:
+                    told[reason.item_id] = None
+        return list(told)

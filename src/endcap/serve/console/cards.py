@@ -155,9 +155,9 @@ def why(item: SlateItem, language: Language, facts: Mapping[str, Facts]) -> Mark
         return escape(SENTENCES[language]["explored"])
     reasons = item.reasons[:MAX_REASONS]
     named = {
-        r.item_id: {"title": f"{_OPEN}{name_of(r.item_id, facts)}{_CLOSE}"}
-        for r in reasons
-        if r.item_id is not None
+        item_id: {"title": f"{_OPEN}{name_of(item_id, facts)}{_CLOSE}"}
+        for reason in reasons
+        for item_id in reason.named
     }
     said = escape(sentence(reasons, named, language))
     return said.replace(_OPEN, Markup("<b>")).replace(_CLOSE, Markup("</b>"))

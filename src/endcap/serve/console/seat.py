@@ -175,8 +175,7 @@ def _likeness(who: Who, like: str) -> Request:
 
 
 def _named(slate: Slate) -> set[str]:
-    reasons = (r.item_id for item in slate.items for r in item.reasons if r.item_id is not None)
-    return {item.item_id for item in slate.items} | set(reasons)
+    return {item.item_id for item in slate.items} | set(slate.sources)
 
 
 def _newest(history: Any) -> Any:

@@ -424,9 +424,23 @@ class GroupsOut(Struct):
     groups: list[GroupOut]
 
 
+class StepOut(Struct):
+    """One step of a path through the catalogue, by a relation or over `people` who took both.
+
+    It reaches an item (`item_id`) or what is no item (`name`); `inverse` where it is the reached
+    item that names the other.
+    """
+
+    relation: str
+    inverse: bool
+    name: str
+    item_id: str | None
+
+
 class ReasonOut(Struct):
     """Why an item is here: `share` is its part of what speaks for it, `loss` what the score would
-    lose without it (0.62: it would be 62 % lower); null where nobody can say.
+    lose without it (0.62: it would be 62 % lower); null where nobody can say. `path` leads from the
+    past item to this one, where the knowledge graph of the catalogue brought it.
     """
 
     kind: str
@@ -434,6 +448,7 @@ class ReasonOut(Struct):
     share: float | None
     event: str
     loss: float | None
+    path: list[StepOut] = []
 
 
 class CounterfactualOut(Struct):

@@ -46,8 +46,16 @@ class Line(asyncio.Protocol):
         return line
 
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        """Send a request; return the status and the body of its answer."""
-        content = b"" if body is None else json.dumps(body).encode()
+        """Send a request; return the status and the body of its answer.
+
+        Parameters
+        ----------
+        body
+            JSON as bytes, or what is to be written as JSON.
+        """
+        content = body if isinstance(body, bytes) else b""
+        if body is not None and not content:
+            content = json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\n"
         if content:
             head += f"content-type: application/json\r\ncontent-length: {len(content)}\r\n"

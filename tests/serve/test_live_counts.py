@@ -1,6 +1,7 @@
 """Everybody sees what others do, at once, without a new training."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,37 @@ def test_a_pair_speaks_once_enough_people_took_it() -> None:
         counts.add(f"u{person}", "i0", 1.0, 0)
         counts.add(f"u{person}", "i1", 1.0, 0)
     assert set(counts.followers("i0")) == {"i1"}
+
+
+def test_what_is_due_is_counted_before_anybody_is_told() -> None:
+    taken = [(f"u{n % 7}", f"i{n * n % 11}", 1.0, n) for n in range(200)]
+    asked: list[Callable[[LiveCounts], object]] = [
+        lambda counts: counts.followers("i1"),
+        lambda counts: counts.trending(),
+        len,
+    ]
+    for ask in asked:
+        at_once, later = lived([], people=2), lived([], people=2)
+        for one in taken:
+            at_once.add(*one)
+        later.later(taken)
+        assert later.due == len(taken)
+        assert ask(later) == ask(at_once)
+        assert later.due == 0
+
+
+def test_nothing_is_counted_twice_or_lost_where_many_count_and_ask() -> None:
+    counts = lived([])
+
+    def bring(who: int) -> None:
+        for _ in range(50):
+            counts.later([(f"u{who}", "i1", 1.0, 0)] * 10)
+            counts.settle()
+            counts.followers("i1")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(bring, range(8)))
+    assert dict(counts.trending())["i1"] == pytest.approx(8 * 50 * 10)
 
 
 def test_one_shopper_alone_cannot_push_a_pair() -> None:

@@ -57,7 +57,7 @@ async def follow(runtime: "Runtime", rows: pa.Table, stored: Receipt) -> None:
     if rows.num_rows <= runtime.live.inline_rows:
         runtime.live.events_stored(rows, stored)
     else:
-        await runtime.run(runtime.live.events_stored, rows, stored)
+        await runtime.arrive(runtime.live.events_stored, rows, stored)
 
 
 async def durable(runtime: "Runtime", rows: int, stored: "Future[T]") -> T:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -26,6 +27,7 @@ from endcap.events.validate import (
 from endcap.schema.settings import EventSettings
 
 MAX_ROWS: Final = 1000
+Rows = Sequence[Mapping[str, Any]]
 Judged = tuple[pa.Table, pa.Table, list[RowError]]
 """Good rows, quarantined rows, and why."""
 
@@ -54,12 +56,17 @@ class Sort:
 
     table: str
     max_bytes: int
-    judge: Callable[[list[Mapping[str, Any]], list[int], list[Any], Context], Judged]
+    judge: Callable[[Rows, Sequence[int], Sequence[str], Context], Judged]
 
     @property
     def envelope(self) -> type[msgspec.Struct]:
         """The type of a batch whose rows are still bytes."""
         return _ENVELOPES[self.table]
+
+    @property
+    def sound(self) -> type[msgspec.Struct]:
+        """The type of a batch whose rows are all JSON objects."""
+        return _SOUND[self.table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +143,19 @@ def take_batch(sort: Sort, content: bytes, context: Context) -> Intake:
     TooManyRowsError
         When there are more than `MAX_ROWS`.
     """
+    sound = _open_sound(sort, content)
+    envelope: Any = _open(sort, content) if sound is None else sound
+    count, sent_at = len(envelope.rows), getattr(envelope, "sent_at", None)
+    if count > MAX_ROWS:
+        raise TooManyRowsError(f"{count} {sort.table}; {MAX_ROWS} fit one batch.")
+    if sound is not None:
+        rows, pieces = _sent(envelope.rows, sent_at), _Pieces(sort, content, count)
+        good, bad, why = sort.judge(rows, range(1, count + 1), pieces, context)
+        return Intake(good, bad, why, count, 0)
     tray = _Tray(sort)
-    envelope: Any = _open(sort, content)
-    if len(envelope.rows) > MAX_ROWS:
-        raise TooManyRowsError(f"{len(envelope.rows)} {sort.table}; {MAX_ROWS} fit one batch.")
     for index, raw in enumerate(envelope.rows):
         tray.read(index, bytes(raw))
-    return tray.judged(len(envelope.rows), getattr(envelope, "sent_at", None), context)
+    return tray.judged(count, sent_at, context)
 
 
 class UnreadableError(ValueError):
@@ -220,9 +233,7 @@ class _Tray:
         self.rejected += 1
 
     def judged(self, received: int, sent_at: Any, context: Context) -> Intake:
-        rows = self.rows
-        if sent_at is not None:
-            rows = [{"sent_at": sent_at, **row} for row in rows]
+        rows = _sent(self.rows, sent_at)
         lines = [place + 1 for place in self.places]
         good, bad, why = self.sort.judge(rows, lines, self.payloads, context)
         errors = [replace(error, index=self.places[error.index]) for error in why]
@@ -236,6 +247,41 @@ class _Tray:
             received,
             self.rejected,
         )
+
+
+def _sent(rows: Rows, sent_at: Any) -> Rows:
+    """Return rows that say when they were sent, where their batch does."""
+    return rows if sent_at is None else [{"sent_at": sent_at, **row} for row in rows]
+
+
+class _Pieces(Sequence[str]):
+    """What the rows of a batch were read from; taken apart once somebody asks."""
+
+    def __init__(self, sort: Sort, content: bytes, count: int) -> None:
+        self._sort, self._content, self._count = sort, content, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return _text(bytes(self._raw[index]))
+
+    @cached_property
+    def _raw(self) -> list[msgspec.Raw]:
+        rows: list[msgspec.Raw] = _open(self._sort, self._content).rows
+        return rows
+
+
+def _open_sound(sort: Sort, content: bytes) -> Any:
+    """Open a batch with all its rows at once; None where one is broken or too large."""
+    try:
+        if len(content) > sort.max_bytes:
+            raw: Any = msgspec.json.decode(content, type=sort.envelope)
+            if any(len(bytes(row)) > sort.max_bytes for row in raw.rows):
+                return None
+        return msgspec.json.decode(content, type=sort.sound)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _open(sort: Sort, content: bytes) -> Any:
@@ -269,7 +315,9 @@ def _name(value: Any) -> str:
     return names.get(type(value), "A number")
 
 
-def _judge_events(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+def _judge_events(
+    rows: Rows, lines: Sequence[int], payloads: Sequence[str], context: Context
+) -> Judged:
     now, source, settings = context
     done = check(
         rows, now=now, settings=settings, live=True, source=source, lines=lines, payloads=payloads
@@ -277,31 +325,43 @@ def _judge_events(rows: Any, lines: list[int], payloads: list[Any], context: Con
     return done.events, done.quarantine, done.errors
 
 
-def _judge_items(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+def _judge_items(
+    rows: Rows, lines: Sequence[int], payloads: Sequence[str], context: Context
+) -> Judged:
     now, source, _ = context
     done = check_items(rows, now=now, source=source, lines=lines, payloads=payloads)
     return done.items, done.quarantine, done.errors
 
 
-def _judge_users(rows: Any, lines: list[int], payloads: list[Any], context: Context) -> Judged:
+def _judge_users(
+    rows: Rows, lines: Sequence[int], payloads: Sequence[str], context: Context
+) -> Judged:
     now, source, _ = context
     done = check_users(rows, now=now, source=source, lines=lines, payloads=payloads)
     return done.users, done.quarantine, done.errors
 
 
 _Time = str | int | float | None
-_ENVELOPES: Final = {
-    table: msgspec.defstruct(
-        f"{table.capitalize()}Envelope",
-        [("rows", list[msgspec.Raw], msgspec.field(name=table)), *more],
-        forbid_unknown_fields=True,
-    )
-    for table, more in (
-        ("events", [("sent_at", _Time, None)]),
-        ("items", []),
-        ("users", []),
-    )
-}
+
+
+def _envelopes(row: Any) -> dict[str, type[msgspec.Struct]]:
+    """Return the types of batches whose rows are decoded as `row`."""
+    return {
+        table: msgspec.defstruct(
+            f"{table.capitalize()}Envelope",
+            [("rows", list[row], msgspec.field(name=table)), *more],
+            forbid_unknown_fields=True,
+        )
+        for table, more in (
+            ("events", [("sent_at", _Time, None)]),
+            ("items", []),
+            ("users", []),
+        )
+    }
+
+
+_ENVELOPES: Final = _envelopes(msgspec.Raw)
+_SOUND: Final = _envelopes(dict[str, Any])
 EVENT_ROWS: Final = Sort("events", 32_768, _judge_events)
 ITEM_ROWS: Final = Sort("items", 131_072, _judge_items)
 USER_ROWS: Final = Sort("users", 32_768, _judge_users)

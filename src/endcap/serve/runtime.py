@@ -85,6 +85,8 @@ class Runtime:
     Stability: caller.
     """
 
+    _loop: asyncio.AbstractEventLoop | None = None
+
     def __init__(
         self,
         settings: Settings,
@@ -140,11 +142,10 @@ class Runtime:
         self.replayer = Replayer(store, settings.store.folder)
         self._end = threading.Event()
         self._answers = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._warming = threading.Thread(target=self._warm, name="warming", daemon=True)
         self._warming.start()
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
-        self._desk = Desk(self._readers, THREADS)
+        self._desk, self._arrivals = (Desk(self._readers, THREADS) for _ in range(2))
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
 
     @classmethod
@@ -171,6 +172,14 @@ class Runtime:
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do a short read in a thread, together with others that wait."""
         return await self._desk.read(_in_span(partial(work, *args, **kwargs)))
+
+    async def arrive(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Validate or follow rows in a thread, together with others that wait.
+
+        Threads side by side would only take the interpreter from each other and from the one that
+        commits. Reads have threads of their own: none waits behind a thousand events.
+        """
+        return await self._arrivals.read(_in_span(partial(work, *args, **kwargs)))
 
     async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what may wait for the disk in a thread of those kept for that."""

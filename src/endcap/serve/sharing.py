@@ -270,6 +270,7 @@ class SharedState(LiveState):
         self._end.set()
         self._thread.join()
         self._bus.close()
+        super().close()
 
     def _tell(self, change: Change) -> None:
         if self._connected:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from endcap.events.store import Deed, Receipt, Store
-from endcap.models.live import Live, LiveCounts
+from endcap.models.live import Live, LiveCounts, Taken
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.facts import Facts
@@ -26,12 +26,16 @@ from endcap.schema.tables import ITEMS
 from endcap.schema.trust import CLAIMED, PROVABLE, is_claimed
 from endcap.serve.histories import Histories
 
-Row = tuple[Any, ...]
-"""What is used of an event: a value for each name in `_USED`."""
+Row = tuple[str, Any, str, int, float | None]
+"""What is used of an event: who it was, item, kind, time (UTC µs), value."""
 WARM_DAYS: Final = 14.0
 """What is older counts a quarter at most, and the artefact has learnt it."""
 COUNTED_AT_ONCE: Final = 64
 """Half a millisecond's work."""
+COUNTED_LATER: Final = 500
+"""Writers that are faster than their events are counted wait for what is more than this."""
+FEW: Final = 20
+"""So many are counted sooner than a thread hears of them."""
 SEEN_BY_NOBODY: Final = IMPRESSION
 """What we showed says nothing about what the shopper did, and there are ten of it per request."""
 FATIGUING: Final = (IMPRESSION, *TAKEN_UP)
@@ -70,7 +74,7 @@ class LiveState:
     Stability: caller.
     """
 
-    inline_rows = 20
+    inline_rows = 128
 
     def __init__(
         self,
@@ -90,6 +94,10 @@ class LiveState:
         self.live = LiveCounts(Live())
         self.on_promoted: Callable[[], object] = _nothing
         self._version = 0
+        self._closed = False
+        self._uncounted = threading.Event()
+        self._counter = threading.Thread(target=self._keep_counting, name="counting", daemon=True)
+        self._counter.start()
         self._counting = threading.Lock()
         self._people = threading.Lock()  # histories and aliases: held for microseconds
         self._goods = threading.Lock()  # the catalogue: held while all of it is read
@@ -181,7 +189,7 @@ class LiveState:
 
     def impressions_stored(self, events: pa.Table) -> None:
         """Follow impressions that have just become durable."""
-        self._follow_shown(_rows(events))
+        self._follow_shown(self._rows(events))
 
     def shown_elsewhere(self, actors: Sequence[str], items: Mapping[str, int]) -> None:
         """Follow impressions that another process stored: to whom, and how often which item."""
@@ -233,17 +241,15 @@ class LiveState:
         The receipt does not say which rows were duplicates; where there are any, the histories
         that the batch touches are read again from the store.
         """
-        rows = _rows(events)
-        with self._people:
-            for user, visitor, item, kind, time, value in rows:
-                who = self.resolve(actor(user, visitor) or "")
-                if receipt.duplicate:
-                    self._histories.forget(who)
-                    self._shown.forget(who)
-                elif item is not None and kind in self._kinds:
-                    self._histories.add(who, (item, kind, time, _float(value)))
-        if not receipt.duplicate:
-            self._count(_believed(rows, events))
+        rows = self._rows(events)
+        if receipt.duplicate:
+            self._forget(rows)
+        else:
+            with self._people:
+                for who, item, kind, time, value in rows:
+                    if item is not None and kind in self._kinds:
+                        self._histories.add(who, (item, kind, time, _float(value)))
+            self._count_soon(_believed(rows, events))
             self._follow_shown(rows)
         self._touch()
 
@@ -252,14 +258,10 @@ class LiveState:
 
         What is kept may hold them already, so the histories they touch are read again.
         """
-        rows = _rows(events)
-        with self._people:
-            for user, visitor in {row[:2] for row in rows}:
-                who = self.resolve(actor(user, visitor) or "")
-                self._histories.forget(who)
-                self._shown.forget(who)
+        rows = self._rows(events)
+        self._forget(rows)
         if not repeats:
-            self._count(_believed(rows, events))
+            self._count_soon(_believed(rows, events))
         self._touch()
 
     def warm(
@@ -283,7 +285,7 @@ class LiveState:
                 if end.is_set():
                     return
                 few = batch.slice(start, COUNTED_AT_ONCE)  # Arrow keeps the interpreter for each
-                rows = _believed(_rows(few), few)
+                rows = _believed(self._rows(few), few)
                 turn(partial(self._count, rows))
         self._touch()
 
@@ -296,22 +298,55 @@ class LiveState:
                 return
             self._exposure.update(i for i in batch["item_id"].to_pylist() if i is not None)
 
-    def _follow_shown(self, rows: Sequence[Row]) -> None:
+    def _rows(self, events: pa.Table | pa.RecordBatch) -> list[Row]:
+        """Return what is used of events; who acted is looked up once for all that follows."""
+        users, visitors, *used = (_values(events.column(name)) for name in _USED)
+        pairs = zip(users, visitors, strict=True)
+        who = [self.resolve(actor(user, visitor) or "") for user, visitor in pairs]
+        return list(zip(who, *used, strict=True))
+
+    def _forget(self, rows: Sequence[Row]) -> None:
+        """Have what is kept of those who acted read again."""
         with self._people:
-            for user, visitor, item, kind, time, value in rows:
-                if item is not None and kind in FATIGUING:
-                    who = self.resolve(actor(user, visitor) or "")
-                    self._shown.add(who, (item, kind, time, _float(value)))
-                    if kind == IMPRESSION:
-                        self._exposure[item] += 1
+            for who in {row[0] for row in rows}:
+                self._histories.forget(who)
+                self._shown.forget(who)
+
+    def _follow_shown(self, rows: Sequence[Row]) -> None:
+        fatiguing = [row for row in rows if row[2] in FATIGUING and row[1] is not None]
+        with self._people:
+            for who, item, kind, time, value in fatiguing:
+                self._shown.add(who, (item, kind, time, _float(value)))
+                if kind == IMPRESSION:
+                    self._exposure[item] += 1
 
     def _count(self, rows: Sequence[Row]) -> None:
-        """Let everybody know; the weights of kinds that say nothing, or no, are passed over."""
-        for user, visitor, item, kind, time, _ in rows:
-            weight = self._weights.get(kind, 0.0)
-            if item is not None and weight > 0:
-                who = self.resolve(actor(user, visitor) or "")
-                self.live.add(who, item, weight, time)
+        """Let everybody know, as `_counted`."""
+        self.live.later(self._counted(rows))
+        self.live.settle()
+
+    def _count_soon(self, rows: Sequence[Row]) -> None:
+        """Let everybody know before they ask; whoever brings many events need not wait for it."""
+        if len(rows) <= FEW or self.live.due > COUNTED_LATER:
+            self._count(rows)
+        else:
+            self.live.later(self._counted(rows))
+            self._uncounted.set()
+
+    def _counted(self, rows: Sequence[Row]) -> list[Taken]:
+        """Return what counts; the weights of kinds that say nothing, or no, are passed over."""
+        weights = self._weights
+        return [
+            (who, item, weight, time)
+            for who, item, kind, time, _ in rows
+            if item is not None and (weight := weights.get(kind, 0.0)) > 0
+        ]
+
+    def _keep_counting(self) -> None:
+        while not self._closed:
+            self._uncounted.wait()
+            self._uncounted.clear()
+            self.live.settle()
 
     def items_changed(self, item_ids: Sequence[str]) -> None:
         """Read items again that somebody stored or deleted."""
@@ -388,6 +423,9 @@ class LiveState:
 
     def close(self) -> None:
         """Let go of what is not the store's."""
+        self._closed = True
+        self._uncounted.set()
+        self._counter.join()
 
     def _touch(self) -> None:
         with self._counting:
@@ -412,22 +450,21 @@ def _turned(aliases: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 _USED: Final = ("user_id", "visitor_id", "item_id", "kind", "time", "value")
-_TIME: Final = _USED.index("time")
 
 
-def _rows(events: pa.Table | pa.RecordBatch) -> list[Row]:
-    columns = [events.column(name) for name in _USED]
-    columns[_TIME] = columns[_TIME].cast(pa.int64())  # microseconds: a datetime each is slow
-    return list(zip(*(column.to_pylist() for column in columns), strict=True))
+def _values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())  # microseconds: a datetime each is slow
+    return [None] * len(column) if column.null_count == len(column) else column.to_pylist()
 
 
 def _believed(rows: list[Row], events: pa.Table | pa.RecordBatch) -> list[Row]:
     """Give claims the kind that stands for them: to everybody else they count less."""
-    if not any(row[3] in PROVABLE for row in rows):
+    if PROVABLE.isdisjoint(row[2] for row in rows):
         return rows
     told = events.column("properties").to_pylist()
     return [
-        (*row[:3], CLAIMED, *row[4:]) if row[3] in PROVABLE and is_claimed(properties) else row
+        (*row[:2], CLAIMED, *row[3:]) if row[2] in PROVABLE and is_claimed(properties) else row
         for row, properties in zip(rows, told, strict=True)
     ]
 

@@ -97,6 +97,8 @@ def units(array: pa.Array) -> pa.Array:
     """Decimals as integers of their last digit: the low half of each 128-bit value."""
     words = np.frombuffer(array.buffers()[1], dtype="<i8")
     low = words[2 * array.offset : 2 * (array.offset + len(array)) : 2]
+    if not array.null_count:
+        return pa.array(low)
     missing = array.is_null().to_numpy(zero_copy_only=False)
     return pa.array(low, mask=missing)
 

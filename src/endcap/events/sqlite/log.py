@@ -146,5 +146,7 @@ def _encode(events: pa.Table) -> tuple[tuple[str, ...], list[rows.Values]]:
     nobody = [None] * events.num_rows
     by_name = dict(zip(columns, values, strict=True))
     users, visitors = by_name.get("user_id", nobody), by_name.get("visitor_id", nobody)
-    actors = [actor_of(u, v) for u, v in zip(users, visitors, strict=True)]
+    actors = users  # an account goes first
+    if not all(users):
+        actors = [actor_of(u, v) for u, v in zip(users, visitors, strict=True)]
     return (*columns, "actor"), [*values, actors]

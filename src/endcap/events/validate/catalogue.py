@@ -25,7 +25,7 @@ from endcap.schema.tables import ITEMS, USERS
 
 MAX_CATEGORIES: Final = 1000
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-]*):")
-_category: Final = cells.text(1024)
+_category: Final = cells.Text(1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _path(entry: Any) -> str | None:
 
 def _link(value: Any) -> str | None:
     """Return a web address; other schemes (``javascript:``) could run in the shopper's browser."""
-    address: str | None = cells.text(2048)(value)
+    address: str | None = cells.Text(2048)(value)
     scheme = _SCHEME.match(address) if address else None
     if scheme and scheme.group(1).lower() not in {"http", "https"}:
         raise Refused("bad-url", f"{show(address)} is no web address (http or https).")
@@ -121,13 +121,13 @@ def _link(value: Any) -> str | None:
 
 
 _ITEM_PARSERS: Final[dict[str, Parse]] = {
-    "item_id": cells.ident(),
-    "group_id": cells.text(cells.MAX_ID),
-    "domain": cells.text(cells.MAX_ID),
-    "title": cells.text(4096),
-    "description": cells.text(65_536),
+    "item_id": cells.Id(),
+    "group_id": cells.Text(cells.MAX_ID),
+    "domain": cells.Text(cells.MAX_ID),
+    "title": cells.Text(4096),
+    "description": cells.Text(65_536),
     "categories": parse_categories,
-    "brand": cells.text(1024),
+    "brand": cells.Text(1024),
     "price": cells.money,
     "sale_price": cells.money,
     "cost": cells.money,
@@ -142,8 +142,8 @@ _ITEM_PARSERS: Final[dict[str, Parse]] = {
 }
 
 _USER_PARSERS: Final[dict[str, Parse]] = {
-    "user_id": cells.ident(cells.NO_PERSON),
-    "consent": cells.text(cells.MAX_ID),
+    "user_id": cells.Id(cells.NO_PERSON),
+    "consent": cells.Text(cells.MAX_ID),
 }
 
 

@@ -6,6 +6,7 @@ Each takes anything and returns the typed value, None for an empty cell, or rais
 import math
 import re
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -39,39 +40,59 @@ NO_LIVE_PERSON: Final = NO_PERSON | {"0"}
 """From a browser "0" is an accident; in imported files it is the first user of many data sets."""
 
 
-def text(limit: int) -> Parse:
-    """Return the parser of a text of at most `limit` characters; scalars become text."""
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The parser of a text of at most `limit` characters; scalars become text."""
 
-    def parse(value: Any) -> str | None:
+    limit: int
+
+    def __call__(self, value: Any) -> str | None:
+        """Return the text, or raise `Refused`."""
         if value is None:
             return None
         if type(value) is not str:
             value = _scalar(value)
         if not value or value.isspace():
             return None
-        if len(value) > limit:
-            raise Refused("too-long", f"{show(value)} has {len(value)} characters, limit {limit}.")
+        if len(value) > self.limit:
+            size = len(value)
+            raise Refused("too-long", f"{show(value)} has {size} characters, limit {self.limit}.")
         if "\0" in value or not (value.isascii() or _BAD_TEXT.search(value) is None):
             raise Refused("bad-text", f"{show(value)} holds NUL or half a character.")
         result: str = value
         return result
 
-    return parse
+    def keeps(self, values: Collection[str]) -> bool:
+        """Return whether this gives each of some texts back as it is; False where in doubt.
+
+        A few passes without a line of Python: asking each by itself takes five times as long.
+        """
+        if "" in values or any(map(str.isspace, values)) or max(map(len, values)) > self.limit:
+            return False
+        whole = "".join(values)
+        return "\0" not in whole and (whole.isascii() or _BAD_TEXT.search(whole) is None)
 
 
-def ident(placeholders: Collection[str] = NOBODY) -> Parse:
-    """Return the parser of an id: text or a whole number, and no placeholder."""
-    plain = text(MAX_ID)
+@dataclass(frozen=True, slots=True)
+class Id:
+    """The parser of an id: text or a whole number, and no placeholder."""
 
-    def parse(value: Any) -> str | None:
+    placeholders: frozenset[str] = NOBODY
+    plain: Text = field(default=Text(MAX_ID), init=False)
+
+    def __call__(self, value: Any) -> str | None:
+        """Return the id, or raise `Refused`."""
         if type(value) is not str and isinstance(value, bool):
             raise Refused("wrong-type", f"{show(value)} is no id.")
-        result: str | None = plain(value)
-        if result is not None and result.strip().lower() in placeholders:
+        result = self.plain(value)
+        if result is not None and result.strip().lower() in self.placeholders:
             raise Refused("placeholder-id", f"{show(result)} is a placeholder, not an id.")
         return result
 
-    return parse
+    def keeps(self, values: Collection[str]) -> bool:
+        """See `Text.keeps`."""
+        folded = map(str.lower, map(str.strip, values))
+        return self.plain.keeps(values) and self.placeholders.isdisjoint(folded)
 
 
 def _scalar(value: Any) -> str:
@@ -92,7 +113,7 @@ def _scalar(value: Any) -> str:
 
 def kind(known: Collection[str]) -> Parse:
     """Return the parser of an event kind."""
-    plain = text(MAX_ID)
+    plain = Text(MAX_ID)
 
     def parse(value: Any) -> str:
         name: str | None = plain(value)
@@ -182,7 +203,7 @@ def propensity(value: Any) -> float | None:
 
 def currency(value: Any) -> str | None:
     """Return a three-letter code in capitals."""
-    code: str | None = text(MAX_ID)(value)
+    code: str | None = Text(MAX_ID)(value)
     if code is None:
         return None
     if not _CURRENCY.match(code.strip()):
@@ -192,7 +213,7 @@ def currency(value: Any) -> str | None:
 
 def availability(value: Any) -> str | None:
     """Return one of `AVAILABILITIES`."""
-    given: str | None = text(MAX_ID)(value)
+    given: str | None = Text(MAX_ID)(value)
     if given is None:
         return None
     name = given.strip().lower().replace(" ", "_").replace("-", "_")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from endcap.events.validate.cells import Parse, json_object, json_text
+from endcap.events.validate.cells import Id, Parse, Text, json_object, json_text
 from endcap.events.validate.faults import Fault, Refused
 from endcap.schema.shapes import shape_of
 
@@ -38,8 +38,11 @@ def parse_column(
     list
         The typed values; a `Fault` where there is one.
     """
-    memo = _repeatable(values)
+    types = set(map(type, values))
+    memo = _repeatable(types)
     distinct: Collection[Any] = set(values) if memo else values
+    if types == {str} and isinstance(parse, Text | Id) and parse.keeps(distinct):
+        return list(values)
     try:  # the common case: nothing is wrong in the whole column
         parsed = [parse(value) for value in distinct]
     except Refused:
@@ -55,10 +58,7 @@ def parse_column(
 
 def field_names(rows: Sequence[Row]) -> set[str]:
     """Return every key that some row has."""
-    names: set[str] = set()
-    for row in rows:
-        names.update(row)
-    return names
+    return set().union(*rows)
 
 
 def parse_columns(
@@ -110,7 +110,7 @@ def parse_extras(
     if not names and into not in present:
         return {}
     cells = [[row.get(name) for row in rows] for name in names]
-    if into in present or not all(_repeatable(column) for column in cells):
+    if into in present or not all(_repeatable(set(map(type, column))) for column in cells):
         return {into: parse_column(gather_extras(rows, names, into), json_text, into, faults)}
     keys = list(zip(*cells, strict=True))
     # distinct combinations, each by the first row that has it
@@ -122,8 +122,8 @@ def parse_extras(
     return {into: out}
 
 
-def _repeatable(values: Sequence[Any]) -> bool:
-    types = set(map(type, values))
+def _repeatable(types: set[type]) -> bool:
+    """Return whether values of these types mean the same where they are equal."""
     return any(types <= same for same in _MEMO)
 
 

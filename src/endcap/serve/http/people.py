@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from endcap.events.validate.cells import NO_LIVE_PERSON, ident
+from endcap.events.validate.cells import NO_LIVE_PERSON, Id
 from endcap.events.validate.faults import Refused
 from endcap.events.validate.times import moment
 from endcap.schema.actors import VISITOR_PREFIX, actor
@@ -13,7 +13,7 @@ from endcap.serve.http.receiving import keep_bad, receipt_answer, receive
 from endcap.serve.http.shapes import AliasIn, ErasedOut, HistoryEvent, HistoryPage
 from endcap.serve.intake import USER_ROWS
 
-_person = ident(NO_LIVE_PERSON)
+_person = Id(NO_LIVE_PERSON)
 
 
 async def put_users(call: Call) -> Answer:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from endcap.events.sql.answers import KEEP_SECONDS, PURGE_SECONDS
 from endcap.events.sqlite import SQLiteStore, log, open_store
+from endcap.events.sqlite.dialect import IMPORTED
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.actors import actor as actor_of
 from endcap.schema.settings import StoreSettings
@@ -31,6 +32,18 @@ def store(tmp_path: Path) -> Iterator[SQLiteStore]:
     store = open_store(StoreSettings(folder=tmp_path))
     yield store
     store.close()
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 350, IMPORTED])
+def test_however_many_rows_a_statement_takes_only_new_ones_count(
+    store: SQLiteStore, count: int
+) -> None:
+    every_third = events(*(event(n) for n in range(0, count, 3)))
+    before = store.log.append(every_third)
+    after = store.log.append(numbered(0, count))
+    assert before.stored == after.duplicate == every_third.num_rows
+    assert after.stored == count - before.stored
+    assert sorted(ids(store.log.scan())) == sorted(f"e{n}" for n in range(count))
 
 
 IDS = st.sampled_from([f"e{n}" for n in range(12)])

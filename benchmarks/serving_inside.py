@@ -37,6 +37,7 @@ async def run(work: dict[str, Any]) -> dict[str, float]:
     bodies = _bodies(work["items"], work["count"] + WARM)
     async with app.router.lifespan_context(app):
         runtime.warmed()
+        threads.keep_what_is_loaded()
         slates = await _each(runtime, bodies, lambda body: _slate(runtime, body))
         requests = await _each(runtime, bodies, lambda body: _request(app, body))
     used = psutil.Process().memory_full_info()

@@ -210,8 +210,12 @@ class EventLog(Protocol):
         until: datetime | None = None,
         kinds: Sequence[str] | None = None,
         actor: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield events with ``since <= time < until`` of the given kinds (and actor), by time."""
+        """Yield events with ``since <= time < until`` of the given kinds (and actor), by time.
+
+        With `columns`, only those of each; in the order of `EVENTS` in any case.
+        """
 
     def history(self, actor: str, kinds: Sequence[str]) -> list[Deed]:
         """Return the events of an actor and of some kinds that name an item, by time.

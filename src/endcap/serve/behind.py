@@ -9,7 +9,12 @@ import structlog
 
 T = TypeVar("T")
 MOST_AT_ONCE: Final = 200
-LINGER_SECONDS: Final = 0.25
+FEW_AT_ONCE: Final = 16
+"""What comes in one moment is written a few at a time: each write takes the interpreter from those
+who answer, for milliseconds."""
+CROWDED: Final = 64
+"""When so many wait, writing many at once matters more: it is cheaper."""
+LINGER_SECONDS: Final = 0.05
 """For what nobody waits for, as slates that were answered."""
 log = structlog.get_logger(__name__)
 
@@ -82,9 +87,11 @@ class Behind(Generic[T]):
                 batch = [self._queue.get(timeout=self._every)]
             except queue.Empty:
                 continue
-            if self._linger:
+            crowded = self._queue.qsize() >= CROWDED
+            if self._linger and not crowded:
                 self._hurry.wait(self._linger)
-            while len(batch) < MOST_AT_ONCE and not self._queue.empty():
+            most = MOST_AT_ONCE if crowded or not self._linger else FEW_AT_ONCE
+            while len(batch) < most and not self._queue.empty():
                 batch.append(self._queue.get_nowait())  # nobody else takes from it
             ended = None in batch
             self._written([one for one in batch if one is not None])

@@ -46,7 +46,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 FIRST_SECONDS: Final = 10.0
 """The first slate is awaited for so long before what happened lately is counted."""
-GIVE_WAY_S: Final = 0.005
+GIVE_WAY_S: Final = 0.02
+"""Between two portions of what is counted while slates are asked for."""
 LATELY_S: Final = 0.1
 THREADS: Final = 4
 """For reading and scoring, and as many for writing: a stuck disk must not hold up slates."""

@@ -280,7 +280,8 @@ class LiveState:
         """
         until = self.now
         kinds = [kind for kind in self._kinds if self._weights.get(kind, 0) > 0]
-        for batch in self._store.log.scan(until - timedelta(days=days), until, kinds):
+        since, used = until - timedelta(days=days), [*_USED, "properties"]
+        for batch in self._store.log.scan(since, until, kinds, columns=used):
             for start in range(0, batch.num_rows, COUNTED_AT_ONCE):
                 if end.is_set():
                     return
@@ -292,7 +293,8 @@ class LiveState:
     def warm_exposure(self, end: threading.Event) -> None:
         """Count what was shown in the last days; returns early once `end` is set."""
         now = self.now
-        batches = self._store.log.scan(now - timedelta(days=EXPOSURE_DAYS), now, [IMPRESSION])
+        since = now - timedelta(days=EXPOSURE_DAYS)
+        batches = self._store.log.scan(since, now, [IMPRESSION], columns=["item_id"])
         for batch in batches:
             if end.is_set():
                 return

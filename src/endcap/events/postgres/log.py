@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,9 +12,8 @@ from pyarrow import csv
 from endcap.events.postgres.appending import CHUNK_BYTES, Append
 from endcap.events.postgres.engine import ESCAPE, Session, unescaped
 from endcap.events.sql import rows
-from endcap.events.sql.log import SQLEventLog, microseconds
+from endcap.events.sql.log import SQLEventLog, microseconds, schema_of
 from endcap.events.store import Receipt
-from endcap.schema.tables import EVENTS
 
 
 class PostgresEventLog(SQLEventLog):
@@ -36,6 +35,7 @@ class PostgresEventLog(SQLEventLog):
         until: datetime | None = None,
         kinds: Sequence[str] | None = None,
         actor: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """See `SQLEventLog.scan`.
 
@@ -52,15 +52,17 @@ class PostgresEventLog(SQLEventLog):
             if value is not None:
                 terms.append(term)
                 bound.append(value)
-        return self._copied(f"{_SELECT} WHERE {' AND '.join(terms)} ORDER BY time, seq", bound)
+        schema = schema_of(columns)
+        select = f"SELECT {rows.names_sql(schema.names)} FROM events"
+        sql = f"{select} WHERE {' AND '.join(terms)} ORDER BY time, seq"
+        return self._copied(sql, bound, schema)
 
-    def _copied(self, sql: str, bound: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+    def _copied(
+        self, sql: str, bound: Sequence[Any], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         with self._database.readers.lend() as session:
             for chunk in _chunks(session, f"COPY ({sql}) TO STDOUT (FORMAT csv)", bound):
-                yield _parsed(chunk)
-
-
-_SELECT: Final = f"SELECT {rows.names_sql(EVENTS.names)} FROM events"
+                yield _parsed(chunk, schema)
 
 
 def _chunks(session: Session, sql: str, bound: Sequence[Any]) -> Iterator[bytes]:
@@ -76,21 +78,21 @@ def _chunks(session: Session, sql: str, bound: Sequence[Any]) -> Iterator[bytes]
         yield bytes(chunk)
 
 
-def _parsed(text: bytes) -> pa.RecordBatch:
+def _parsed(text: bytes, schema: pa.Schema) -> pa.RecordBatch:
     table = csv.read_csv(
         io.BytesIO(text),
-        csv.ReadOptions(column_names=EVENTS.names, use_threads=False, block_size=len(text) + 1),
+        csv.ReadOptions(column_names=schema.names, use_threads=False, block_size=len(text) + 1),
         csv.ParseOptions(newlines_in_values=True),
         csv.ConvertOptions(
-            column_types={field.name: _carried(field.type) for field in EVENTS},
+            column_types={field.name: _carried(field.type) for field in schema},
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
     )
-    columns = zip(table.columns, EVENTS, strict=True)
+    columns = zip(table.columns, schema, strict=True)
     arrays = [_restored(column.combine_chunks(), field.type) for column, field in columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=EVENTS)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _carried(kind: pa.DataType) -> pa.DataType:

@@ -90,6 +90,7 @@ class SQLEventLog(ABC):
         until: datetime | None = None,
         kinds: Sequence[str] | None = None,
         actor: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """See `EventLog.scan`; what is stored after the call is not seen.
 
@@ -147,6 +148,13 @@ _HISTORY: Final = (
     "SELECT item_id, kind, time, value FROM events WHERE actor = ? AND item_id IS NOT NULL"
 )
 _TAIL: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
+
+
+def schema_of(columns: Sequence[str] | None) -> pa.Schema:
+    """Return the part of `EVENTS` that holds some columns; None: all of it."""
+    if columns is None:
+        return EVENTS
+    return pa.schema([EVENTS.field(name) for name in EVENTS.names if name in columns])
 
 
 def microseconds(moment: datetime) -> int:

@@ -13,12 +13,11 @@ import pyarrow as pa
 from endcap.events.sql import rows
 from endcap.events.sql.backend import Session
 from endcap.events.sql.committer import Work
-from endcap.events.sql.log import SQLEventLog, microseconds
+from endcap.events.sql.log import SQLEventLog, microseconds, schema_of
 from endcap.events.sqlite.dialect import insertion
 from endcap.events.store import Deed, Receipt
 from endcap.schema.actors import actor as actor_of
 from endcap.schema.kinds import IMPRESSION
-from endcap.schema.tables import EVENTS
 
 PAGE_ROWS: Final = 2048
 FIRST: Final = -(1 << 63)
@@ -73,6 +72,7 @@ class SQLiteEventLog(SQLEventLog):
         until: datetime | None = None,
         kinds: Sequence[str] | None = None,
         actor: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """See `SQLEventLog.scan`.
 
@@ -81,18 +81,20 @@ class SQLiteEventLog(SQLEventLog):
         start = FIRST if since is None else microseconds(since)
         end = LAST if until is None else microseconds(until)
         filters, bound = _filters(self.newest(), kinds, actor)
-        return self._pages(start, end, filters, bound)
+        return self._pages((start, end), filters, bound, schema_of(columns))
 
     def _pages(
-        self, start: int, end: int, filters: str, bound: Sequence[Any]
+        self, times: tuple[int, int], filters: str, bound: Sequence[Any], schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         """Yield pages in the order of (time, seq).
 
         Each page takes up the rest of the last time first: comparing (time, seq) as one value
         would read all rows of that time again, and imports have a million rows of one day.
         """
-        same = f"{_SELECT} WHERE time = ? AND seq > ? {filters} ORDER BY seq LIMIT ?"
-        later = f"{_SELECT} WHERE time > ? AND time < ? {filters} ORDER BY time, seq LIMIT ?"
+        (start, end), told = times, rows.names_sql((*schema.names, "time", "seq"))
+        select = f"SELECT {told} FROM events"
+        same = f"{select} WHERE time = ? AND seq > ? {filters} ORDER BY seq LIMIT ?"
+        later = f"{select} WHERE time > ? AND time < ? {filters} ORDER BY time, seq LIMIT ?"
         time, seq = start - 1 if start > FIRST else FIRST, LAST
         while True:
             with self._database.readers.lend() as session:
@@ -103,8 +105,8 @@ class SQLiteEventLog(SQLEventLog):
                 page += session.execute(later, (time, end, *bound, rest)).fetchall()
             if not page:
                 return
-            seq, time = page[-1][-1], page[-1][_TIME]
-            yield rows.decode([row[:-1] for row in page], EVENTS)
+            time, seq = page[-1][-2:]
+            yield rows.decode([row[:-2] for row in page], schema)
             if len(page) < PAGE_ROWS:
                 return
 
@@ -124,8 +126,6 @@ _DEEDS: Final = (
     "{acted} AND kind IN ({kinds}) ORDER BY time, seq)"
 )
 _JSON: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
-_SELECT: Final = f"SELECT {rows.names_sql(EVENTS.names)}, seq FROM events"
-_TIME: Final = EVENTS.get_field_index("time")
 
 
 def _filters(newest: int, kinds: Sequence[str] | None, actor: str | None) -> tuple[str, list[Any]]:

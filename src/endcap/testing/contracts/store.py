@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from math import isnan
 
@@ -173,6 +174,17 @@ class LogContract:
             assert found[0][3] == 4.0
             assert isnan(found[1][3])
             assert store.log.history("u1", []) == store.log.history("nobody", ["view"]) == []
+
+    def test_a_scan_gives_the_columns_asked_for(self, opener: Opener) -> None:
+        """In the order of the schema, as the whole rows have them."""
+        told = [rows.event(n, user_id=f"u{n}", price=Decimal("2.5000")) for n in (2, 0, 1)]
+        with closing(opener()) as store:
+            store.log.append(rows.events(*told))
+            whole = pa.Table.from_batches(store.log.scan())
+            for names in (["item_id"], ["price", "user_id", "time"]):
+                part = pa.Table.from_batches(store.log.scan(columns=names))
+                assert part.column_names == [name for name in EVENTS.names if name in names]
+                assert part.to_pylist() == whole.select(part.column_names).to_pylist()
 
     def test_a_history_is_exact_to_the_last_bit(self, opener: Opener) -> None:
         """Whatever the ids, and stars that no short decimal says; impressions when asked for."""

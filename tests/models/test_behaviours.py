@@ -117,10 +117,13 @@ def test_an_unknown_kind_tells_nothing_of_the_target_only_as_another() -> None:
     np.testing.assert_array_equal(model.scores(strange), model.scores(wished))
 
 
+OF_BASKETS = ["substitutes", "together"]
+"""`kinds` say which baskets they learn from; what is asked about speaks, also what is viewed."""
 HEARING = [
     name
     for name in plugins.names(specs.GROUP)
-    if isinstance(specs.make(name), HistorySpec) and name not in {"behaviours", "content", "bpr"}
+    if isinstance(specs.make(name), HistorySpec)
+    and name not in {"behaviours", "content", "bpr", *OF_BASKETS}
 ]
 """bpr draws pairs at random by row number, and fewer rows are another course."""
 
@@ -134,3 +137,16 @@ def test_a_model_that_hears_one_kind_learns_and_answers_as_if_there_were_no_othe
     expected = specs.make(name).fit(bought, rng=0).scores(everybody(bought))
     found = specs.make(name, {"kinds": ["purchase"]}).fit(data, rng=0).scores(everybody(data))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_BASKETS)
+def test_a_model_of_baskets_learns_from_one_kind_and_hears_all(name: str) -> None:
+    data = shop()
+    bought = data.where(data.of_kind("purchase"))
+    model = specs.make(name, {"kinds": ["purchase"]}).fit(data, rng=0)
+    expected = specs.make(name).fit(bought, rng=0).scores(everybody(bought))
+    np.testing.assert_allclose(model.scores(everybody(bought)), expected, atol=1e-5)
+    viewed = Queries.of_histories([[3]], kinds=[["view"]])
+    taken = Queries.of_histories([[3]], kinds=[["purchase"]])
+    np.testing.assert_array_equal(model.scores(viewed), model.scores(taken))
+    assert np.nanmax(model.scores(viewed)) > 0

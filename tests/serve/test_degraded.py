@@ -223,3 +223,26 @@ def test_a_failed_commit_changes_nothing_that_is_shown(shop: Served) -> None:
     assert shop.client.get("/v1/users/u/history").json()["events"] == []
     assert [i["item_id"] for i in shop.slate(user_id="u")["items"]] == ["a"]
     assert shop.metric("endcap_events_rejected_total") == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
+def test_a_store_that_is_silent_is_given_up_and_what_it_stores_yet_is_heard_of(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    shop = serve()
+    shop.items({"item_id": "a"})
+    assert shop.client.get("/v1/users/u/history").json()["events"] == []
+    monkeypatch.setattr("endcap.serve.collect.SILENCE_SECONDS", 0.2)
+    committer = shop.runtime.store._database.committer
+    over, under_way = threading.Event(), threading.Event()
+    committer.submit(lambda session: (under_way.set(), over.wait(30)))  # it is stuck in this one
+    under_way.wait(30)
+    event = {"kind": "view", "user_id": "u", "item_id": "a", "event_id": "e"}
+    body = event if path == "/v1/events" else {"events": [event]}
+    answer = shop.client.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "store")
+    assert "said nothing" in answer.json()["detail"]
+    over.set()
+    monkeypatch.setattr("endcap.serve.collect.SILENCE_SECONDS", 30)
+    assert shop.client.post(path, json=body).status_code == 202
+    assert len(shop.client.get("/v1/users/u/history").json()["events"]) == 1

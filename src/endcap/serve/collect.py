@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from endcap.serve.runtime import Runtime
 
 T = TypeVar("T")
+SILENCE_SECONDS: Final = 15.0
+"""A network that swallows what is sent must not hold a client for longer: most give up at 30 s."""
 
 
 async def collect(
@@ -37,7 +39,8 @@ async def collect(
     Raises
     ------
     StoreError
-        Nothing of the batch was stored, and the live state has not changed.
+        Nothing of the batch was stored, and the live state has not changed; or the store is silent
+        (see `durable`).
     """
     metrics = runtime.metrics
     try:
@@ -60,11 +63,26 @@ async def follow(runtime: "Runtime", rows: pa.Table, stored: Receipt) -> None:
         await runtime.arrive(runtime.live.events_stored, rows, stored)
 
 
-async def durable(runtime: "Runtime", rows: int, stored: "Future[T]") -> T:
-    """Return what the store says of rows, once they are on its disk."""
+async def durable(runtime: "Runtime", rows: pa.Table, stored: "Future[T]") -> T:
+    """Return what the store says of rows, once they are on its disk.
+
+    Raises
+    ------
+    StoreError
+        When it says nothing for `SILENCE_SECONDS`: rows that still wait are taken back; those that
+        are under way may be stored yet, and are then heard of as if another server had done it.
+    """
     began = time.perf_counter()
-    with runtime.metrics.waiting(rows), stage("write"):
-        told = await asyncio.wrap_future(stored)
+    try:
+        with runtime.metrics.waiting(rows.num_rows), stage("write"):
+            async with asyncio.timeout(SILENCE_SECONDS):
+                told = await asyncio.wrap_future(stored)
+    except TimeoutError:
+        stored.add_done_callback(lambda _: runtime.live.events_elsewhere(rows, repeats=True))
+        raise StoreError(
+            f"The store has said nothing for {SILENCE_SECONDS:g} s.",
+            hint="Send it again with the same event_id: nothing is stored twice.",
+        ) from None
     runtime.metrics.commit.observe(time.perf_counter() - began)
     return told
 
@@ -82,8 +100,7 @@ async def _commit(
     key: str,
     remember: Callable[[Receipt], Remembered] | None,
 ) -> Receipt:
-    rows = intake.rows.num_rows
-    if not rows and not key:
+    if not intake.rows.num_rows and not key:
         return Receipt()
     future = runtime.store.log.submit(intake.rows, key=key, remember=remember)
-    return await durable(runtime, rows, future)
+    return await durable(runtime, intake.rows, future)

@@ -136,7 +136,7 @@ class Together:
             return
         runtime = self._runtime
         try:
-            new = await durable(runtime, len(posts), runtime.store.log.submit_each(rows))
+            new = await durable(runtime, rows, runtime.store.log.submit_each(rows))
         except StoreError as error:
             self._refuse(posts, error)
         except Exception as error:  # the fault of one, perhaps: each by itself, then

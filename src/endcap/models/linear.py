@@ -225,7 +225,7 @@ def _best(table, rows, k, may, exclude):  # type: ignore[no-untyped-def]
         scores[a] = sums[touched[a]] + np.float32(0)  # no -0: it would sort below 0
     bits, found, size = scores.view(np.uint32), np.empty(n, np.uint64), 0
     while k:
-        low, scale, bar = _bar(scores, looked if n > looked else n)
+        low, scale, bar = _bar(scores, looked)
         size = 0
         for a in range(n):
             if scores[a] > -np.inf and _bin(scores[a], low, scale) >= bar:

@@ -34,11 +34,16 @@ COLUMNS = Columns(
         }
     )
 )
-WORLD = World({"user.bought": COLUMNS.rows(["a", "zzz"])}, now=1)
+WORLD = World(
+    {"user.bought": COLUMNS.rows(["a", "zzz"])},
+    now=1,
+    here={"user.lat": 48.9, "context.lat": -90.0},
+)
 SEEDS = (
     b"price < 50 and brand not in user.bought.brand and stock > 0",
     b"1 + 0.2 * (margin > 0.3) - days_since(created) / 7",
     b"distance(attributes.lat, attributes.lon, 48.86, -2.35) < 20",
+    b"distance(user.lat, user.lon, context.lat, context.lon) < 20 or has(user.lat)",
     b'contains(categories, "Home") or not has(attributes.colour)',
     b"item in ['a', \"b\"] and price in [1, -2.5e3] == true",
 )

@@ -53,7 +53,9 @@ def catalogue(items: list[dict[str, Any]]) -> pa.Table:
     )
 
 
-NUMERIC = st.sampled_from(["price", "stock", "user.bought.price", "context.stock"]).map(n.Name)
+NUMERIC = st.sampled_from(["price", "stock", "user.bought.price", "context.stock", "user.lat"]).map(
+    n.Name
+)
 SETS = st.sampled_from(["user.bought.brand", "user.viewed.brand", "context.brand"]).map(n.Name)
 PATHS = st.sampled_from(["categories", "user.bought.category"]).map(n.Name)
 WORDS = st.lists(texts, max_size=4).map(lambda v: n.Listing(tuple(v)))
@@ -117,8 +119,10 @@ class Slow:
     """One item at a time, by the words of docs/filters.md: an unknown number is NaN, an unknown
     text is the empty set."""
 
-    def __init__(self, item: dict[str, Any], scopes: dict[str, list[dict[str, Any]]]) -> None:
-        self.item, self.scopes = item, scopes
+    def __init__(
+        self, item: dict[str, Any], scopes: dict[str, list[dict[str, Any]]], lat: float = math.nan
+    ) -> None:
+        self.item, self.scopes, self.lat = item, scopes, lat
 
     def of(self, node: n.Node) -> Any:
         match node:
@@ -171,6 +175,8 @@ class Slow:
         }[operator]()
 
     def field(self, path: str) -> Any:
+        if path == "user.lat":
+            return self.lat
         scope, name = split(path)
         if not scope:
             return self.value(self.item, name)

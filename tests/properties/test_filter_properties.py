@@ -32,19 +32,22 @@ def test_what_is_printed_is_what_is_read(node: Node) -> None:
 
 
 @calm
-@given(rows, conditions, st.data())
-def test_masks_agree_with_one_item_at_a_time(items, node: Node, data: st.DataObject) -> None:
+@given(rows, conditions, st.none() | st.sampled_from([0.5, 3.0, -90.0]), st.data())
+def test_masks_agree_with_one_item_at_a_time(
+    items, node: Node, lat: float | None, data: st.DataObject
+) -> None:
     picked = st.lists(st.integers(0, len(items) - 1), max_size=3, unique=True)
     scopes = {s: data.draw(picked) for s in ("user.bought", "user.viewed", "context")}
     columns = Columns(catalogue(items))
     ids = [f"i{at}" for at in range(len(items))]
-    world = World({s: columns.rows(ids[at] for at in ats) for s, ats in scopes.items()}, NOW)
+    here = {} if lat is None else {"user.lat": lat}
+    world = World({s: columns.rows(ids[at] for at in ats) for s, ats in scopes.items()}, NOW, here)
     try:
         mask = Expression.filter(unparse(node)).mask(columns, world)
     except TooExpensiveError:
         return
     slow = {s: [items[at] for at in ats] for s, ats in scopes.items()}
-    expected = [bool(Slow(item, slow).of(node)) for item in items]
+    expected = [bool(Slow(item, slow, here.get("user.lat", math.nan)).of(node)) for item in items]
     assert mask[columns.rows(ids)].tolist() == expected
 
 

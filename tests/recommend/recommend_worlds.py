@@ -13,6 +13,7 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.artefacts import Artefact
 from endcap.recommend.availability import Availability
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import NOWHERE, Spot
 from endcap.recommend.recipe import Recipe
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request, Slate
@@ -40,6 +41,7 @@ class MemoryState:
         self.columns = Columns(catalogue)
         self.live: LiveCounts | None = None
         self.exposure: dict[str, int] = {}
+        self.accounts: dict[str, Spot] = {}
         self.newest = ITEMS.empty_table()
         self.shown = (
             {}
@@ -57,6 +59,9 @@ class MemoryState:
 
     def shown_to(self, actor: str, since: int = 0) -> dict[str, int]:
         return self.history(actor).unclicked(since)
+
+    def whereabouts(self, actor: str) -> Spot:
+        return self.accounts.get(actor, NOWHERE)
 
     def available_rows(self, words: Vocabulary, now: int) -> np.ndarray:
         return self.shelf.rows(words, now)

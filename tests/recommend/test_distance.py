@@ -2,6 +2,10 @@
 
 import json
 import math
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +19,13 @@ from endcap.recommend.filters.errors import FilterError, TooExpensiveError
 from endcap.recommend.filters.expression import EARTH_KM, Expression
 from endcap.recommend.filters.nodes import unparse
 from endcap.recommend.filters.parser import parse
+from endcap.recommend.filters.spot import Spot, spot_of
 from endcap.recommend.filters.suggest import suggest
 from endcap.recommend.filters.world import World
+from endcap.recommend.recipe import Placement
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.slate import Request
+from endcap.schema.errors import StoreError
 
 PARIS, LONDON, SYDNEY = (48.8566, 2.3522), (51.5074, -0.1278), (-33.8688, 151.2093)
 HERE = "attributes.lat, attributes.lon"
@@ -96,9 +103,57 @@ def test_the_page_says_where() -> None:
     assert not near.mask(columns, World()).any()
 
 
+NEAR_ME = f"distance({HERE}, context.lat, context.lon) < 20"
+NEAR_HOME = f"distance({HERE}, user.lat, user.lon) < 20"
+
+
+def test_where_the_shopper_is_may_be_asked_and_is_unknown_where_nobody_says_it() -> None:
+    columns = Columns(catalogue(PARIS, LONDON, (None, 2.0)))
+    at_home = World(here={"user.lat": PARIS[0], "user.lon": PARIS[1]})
+    travelling = World(here={"context.lat": LONDON[0], "context.lon": LONDON[1]})
+    half = World(here={"user.lat": PARIS[0], "context.lon": LONDON[1]})
+
+    def shown(text: str, world: World) -> list[bool]:
+        asked = Expression.filter(text)
+        assert not asked.of_items
+        return asked.mask(columns, world)[1:].tolist()
+
+    assert shown(NEAR_HOME, at_home) == [True, False, False]
+    assert shown(NEAR_ME, travelling) == [False, True, False]
+    nowhere = [(NEAR_HOME, travelling), (NEAR_ME, at_home), (NEAR_HOME, half), (NEAR_ME, World())]
+    assert not any(any(shown(text, world)) for text, world in nowhere)
+    assert shown(f"not {NEAR_ME}", World()) == [True, True, True]  # as of any unknown value
+    assert shown("has(user.lat)", at_home) == [True, True, True]
+    assert not any(shown("has(user.lon)", half))
+    assert shown("user.lat > 48 and context.lat != 3", at_home) == [True, True, True]
+    boost = Expression.boost(f"1 / (1 + distance({HERE}, user.lat, user.lon))")
+    assert boost.factor(columns, World()).tolist() == [1.0] * 4
+
+
+def test_a_table_of_texts_names_places_as_well() -> None:
+    texts = ['{"lat": "48.85", "lon": "2.35"}', '{"lat": "-", "lon": ""}']
+    columns = Columns(pa.table({"item_id": ["a", "b"], "attributes": texts}))
+    near = Expression.filter(f"distance({HERE}, {written(PARIS)}) < 20")
+    near.check(columns)
+    assert near.mask(columns, World())[1:].tolist() == [True, False]
+    assert spot_of(texts[0]) == Spot(48.85, 2.35)
+    for nothing in (None, "{}", texts[1], '{"lat": true, "lon": [1]}', '{"lat": "nan"}'):
+        assert all(map(math.isnan, spot_of(nothing))), nothing
+
+
 @pytest.mark.parametrize(
     ("text", "at", "said"),
     [
+        ("distance(attributes.lat, attributes.lon, user.lat) < 3", 0, "distance(attributes.lat"),
+        ("distance(user.lat, user.latt, 48, 2) < 3", 19, "'user.lat'"),
+        ("distance(context.lat, context.lng, 48, 2) < 3", 22, "'context.lon'"),
+        ('context.lat == "Paris"', 15, "a number must stand here"),
+        ("stock > 0 and user.lon", 14, "a condition must stand here"),
+        ("user.lat.brand == 1", 0, "'user.lat.brand'"),
+        ("user.price < 3", 0, "'user.price'"),
+        ("contains(user.lat, 'Home')", 9, "texts must stand here"),
+        ("days_since(context.lat) < 3", 11, "a time must stand here"),
+        ("lat > 3", 0, "'lat'"),
         ("distance(attributes.lat, attributes.lon, 48.86) < 3", 0, "distance(attributes.lat"),
         ("distance() < 3", 0, "distance(attributes.lat"),
         ("distnce(attributes.lat, attributes.lon, 1, 2) < 3", 0, "'distance'"),
@@ -127,6 +182,13 @@ def test_its_cost_is_bounded() -> None:
 
 def test_it_is_suggested() -> None:
     assert [one.text for one in suggest("stock > 0 and dist", Columns())[1]] == ["distance("]
+    begun = f"distance({HERE}, "
+    assert [one.text for one in suggest(f"{begun}user.l", Columns())[1]] == ["user.lat", "user.lon"]
+    (found,) = suggest(f"{begun}context.la", Columns())[1]
+    assert (found.text, found.kind) == ("context.lat", "scope")
+    assert "degrees north" in found.about
+    signs = [one.text for one in suggest("user.lat ", Columns())[1]]
+    assert signs[:2] == ["<", "<="]
 
 
 def test_a_slate_of_what_is_near() -> None:
@@ -136,3 +198,61 @@ def test_a_slate_of_what_is_near() -> None:
     near = f"distance({HERE}, {written((48.9, 2.3))}) < 20"
     (slate,) = Recommender(artefact()).recommend([Request(user_id="ann", k=9, filter=near)], state)
     assert {item.item_id for item in slate.items} == {"i00", "i04", "i08", "i12"}
+
+
+def test_slates_know_where_the_shopper_is() -> None:
+    spots = [PARIS if at % 2 == 0 else SYDNEY for at in range(13)]
+    state = MemoryState(catalogue(*spots))
+    state.add("ann", "i02")
+    state.accounts["ann"] = Spot(*SYDNEY)
+    recommender = Recommender(artefact())
+
+    def shown(**more: Any) -> set[int]:
+        request = Request(user_id="ann", **{"k": 13, **more})
+        return {int(i.item_id[1:]) % 2 for i in recommender.recommend([request], state)[0].items}
+
+    here = {"lat": PARIS[0], "lon": PARIS[1]}
+    assert shown(filter=NEAR_ME, **here) == {0}
+    assert shown(filter=NEAR_HOME, **here) == {1}
+    assert shown(filter=f"{NEAR_ME} or {NEAR_HOME}", **here) == {0, 1}
+    assert shown(filter=NEAR_ME) == shown(filter=NEAR_ME, lat=PARIS[0]) == set()
+    assert shown(filter=NEAR_HOME, vouched=False) == set()
+    assert shown(boost=f"1 * ({NEAR_HOME})", k=3) == {1}  # a factor of 0 leaves an item out
+    for bad in ({"lat": 91.0}, {"lon": -180.5}, {"lat": math.nan}):
+        with pytest.raises(ValueError, match=r"lat|lon"):
+            Request(**bad)
+
+
+def test_a_store_that_fails_leaves_the_account_nowhere_and_says_so() -> None:
+    class Broken(MemoryState):
+        def whereabouts(self, actor: str) -> Spot:
+            raise StoreError("away")
+
+    state = Broken(catalogue(PARIS, LONDON))
+    (slate,) = Recommender(artefact()).recommend(
+        [Request(user_id="ann", filter=f"not {NEAR_HOME}")], state
+    )
+    assert slate.degraded
+    assert "account" in slate.reason
+    assert slate.items
+
+
+def test_the_place_of_the_documentation_falls_from_here_to_home_to_anywhere() -> None:
+    page = Path(__file__).parents[2] / "docs" / "placements.md"
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    (written_place,) = (block for block in blocks if "near-me" in block)
+    told = tomllib.loads(written_place)["placements"]["near-me"]
+    state = MemoryState(catalogue(*(PARIS if at % 2 else SYDNEY for at in range(13))))
+    state.accounts["ann"] = Spot(*SYDNEY)
+    recommender = Recommender(artefact()).placed({"near-me": Placement.parse(told)})
+
+    def near(**more: Any) -> tuple[str, set[str]]:
+        asked = Request(placement="near-me", k=5, **more)
+        slate = recommender.recommend([asked], state)[0]
+        towns = {"Paris" if int(item.item_id[1:]) % 2 else "Sydney" for item in slate.items}
+        return slate.served_by, towns
+
+    here = {"lat": PARIS[0], "lon": PARIS[1]}
+    assert near(**here) == near(**here, user_id="ann") == ("near-me", {"Paris"})
+    assert near(user_id="ann") == ("near-home", {"Sydney"})
+    assert near(user_id="bob")[0] == near()[0] == "trending"

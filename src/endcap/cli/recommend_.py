@@ -43,6 +43,8 @@ def recommend(  # noqa: PLR0917
         str, typer.Option("--filter", help="Only such items: 'price < 50 and stock > 0'.")
     ] = "",
     boost: Annotated[str, typer.Option(help="A factor for scores: '1 + (margin > 0.3)'.")] = "",
+    lat: Annotated[float | None, typer.Option(help="Where they are: degrees north.")] = None,
+    lon: Annotated[float | None, typer.Option(help="Where they are: degrees east.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     lang: Annotated[Language, typer.Option(help="Of the reasons.")] = Language.en,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -69,16 +71,19 @@ def recommend(  # noqa: PLR0917
     configure_logs(as_json=False, level=logging.ERROR)
     settings, _ = load_settings(file, flags={"store.folder": folder})
     with Shop.open(settings=settings) as shop:
-        request = Request(
-            user_id=user,
-            visitor_id=visitor,
-            k=k,
-            exclude=tuple(exclude or ()),
-            filter=condition,
-            boost=boost,
-            context_items=(like,) if like else (),
-            placement=placement or (SIMILAR if like else HOME),
-        )
+        asked = {
+            "user_id": user,
+            "visitor_id": visitor,
+            "k": k,
+            "exclude": tuple(exclude or ()),
+            "filter": condition,
+            "boost": boost,
+            "lat": lat,
+            "lon": lon,
+            "context_items": (like,) if like else (),
+            "placement": placement or (SIMILAR if like else HOME),
+        }
+        request = Request.parse(asked, where="recommend")
         slate = shop.answer([request])[0]
         if as_json:
             typer.echo(json.dumps(_plain(shop, slate, lang), ensure_ascii=False))

@@ -1,5 +1,6 @@
 """One request being answered: its placement's levels fill a shelf, under filters, in order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +37,8 @@ class Answering:
         The shopper, an empty history and None for a stranger.
     now
         UTC microseconds.
+    here
+        Where the shopper is; see `World`.
     screen
         What the placement and the request let through.
     variants
@@ -49,6 +52,7 @@ class Answering:
     history: History
     who: str | None
     now: int
+    here: Mapping[str, float]
     screen: Screen
     variants: Variants | None = None
     _world: World | None = field(default=None, init=False)
@@ -59,7 +63,7 @@ class Answering:
         """What conditions may ask of the shopper and the page."""
         if self._world is None:
             context = self.request.context_items
-            self._world = World.of(self.state.columns, self.history, context, self.now)
+            self._world = World.of(self.state.columns, self.history, context, self.now, self.here)
         return self._world
 
     def fill(self, shelf: Shelf, mask: Bools | None = None) -> None:

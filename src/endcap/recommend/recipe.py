@@ -7,7 +7,7 @@ the last level stand, built in, the catalogue (newest first) and the empty slate
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -229,6 +229,14 @@ class Placement(Strict):
     def _is_understood(self) -> Self:
         understood(self.filter, self.boost)
         return self
+
+    def expressions(self) -> Iterator[str]:
+        """Yield every condition and factor, empty ones included."""
+        yield from (self.filter, self.boost, self.rules.exclude)
+        for level in self.levels:
+            yield from (level.filter, level.boost)
+        for quota in self.rules.quotas:
+            yield quota.where
 
 
 class Recipe(Strict):

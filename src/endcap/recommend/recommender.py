@@ -16,6 +16,7 @@ from endcap.recommend.answering import Answering
 from endcap.recommend.artefacts import Artefact, load_serving
 from endcap.recommend.composing import OBJECTIVE, WIDTH, apply_rules, depth, forecast, told
 from endcap.recommend.evidence import seen
+from endcap.recommend.filters.spot import NOWHERE, Spot
 from endcap.recommend.places.needs import alike, is_about, met
 from endcap.recommend.places.variants import Variants
 from endcap.recommend.recipe import HOME, SIMILAR, Placement, Recipe, load_recipe
@@ -24,6 +25,7 @@ from endcap.recommend.shelf import Pick, Shelf, explained
 from endcap.recommend.slate import Request, Slate, SlateItem
 from endcap.recommend.slates.compose import Effect
 from endcap.recommend.state import History, State
+from endcap.recommend.whereabouts import asks_account, here
 from endcap.schema.actors import actor
 from endcap.schema.errors import EndcapError, nearest
 from endcap.schema.stages import stage
@@ -46,11 +48,14 @@ class Asked(NamedTuple):
         Those that newcomers are not among; None where nobody asks about newcomers.
     shown
         Whether it matters what they were shown.
+    where
+        Whether it matters where their account says they are.
     """
 
     who: str | None
     words: Vocabulary | None
     shown: bool
+    where: bool
 
 
 class Recommender:
@@ -144,10 +149,12 @@ class Recommender:
         if placement.closed and placement.closed.then in self.placements:
             places.append(self.placements[placement.closed.then])
         described = self._loaded is not None and self._loaded.described is not None
+        who = actor(request.user_id, request.visitor_id)
         return Asked(
-            actor(request.user_id, request.visitor_id),
+            who,
             self._loaded.items if self._loaded and described else None,
             any(place.rules.fatigue.asked for place in places),
+            who is not None and any(asks_account(place, request) for place in places),
         )
 
     def similar(self, item_id: str, k: int, state: State) -> Slate:
@@ -172,7 +179,11 @@ class Recommender:
             taken |= {i for i, n in shown.items() if n >= rules.fatigue.cap}
         k = min(request.k, len(request.rank)) if request.rank else request.k
         shelf = Shelf(k, taken, notes=notes, depth=depth(rules, k))
-        screen = Screen.of(placement, request, state, history, now)
+        account = NOWHERE
+        if who and asks_account(placement, request):
+            account = self._whereabouts(who, state, notes)
+        where = here(request, account)
+        screen = Screen.of(placement, request, state, history, now, where)
         if closed and needs and closed.factor < 1:
             screen = screen.weighing(
                 state.columns, alike(closed, needs, state.columns), closed.factor
@@ -184,7 +195,7 @@ class Recommender:
             shelf.depth, shelf.sift = max(shelf.depth, WIDTH * k), variants.one_each
             screen = screen.narrowed(state.columns, variants.others(taken))
         asked = Answering(
-            self._loaded, placement, request, state, history, who, now, screen, variants
+            self._loaded, placement, request, state, history, who, now, where, screen, variants
         )
         asked.fill(shelf)
         if rules.idle:
@@ -235,6 +246,14 @@ class Recommender:
             log.error("history unavailable", error=str(error))
             notes.append("the shopper's history cannot be read")
             return NO_HISTORY
+
+    def _whereabouts(self, who: str, state: State, notes: list[str]) -> Spot:
+        try:
+            return state.whereabouts(who)
+        except EndcapError as error:
+            log.error("whereabouts unavailable", error=str(error))
+            notes.append("where the shopper's account says they are cannot be read")
+            return NOWHERE
 
     def _slate(self, request: Request, state: State, shelf: Shelf, moment: datetime) -> Slate:
         picks, reasons = shelf.picks, explained(shelf.picks)

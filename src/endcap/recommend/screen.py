@@ -1,6 +1,6 @@
 """What the expressions of a placement and of a request say of each item, for one answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -39,8 +39,14 @@ class Screen:
     factor: Floats | None = None
 
     @classmethod
-    def of(
-        cls, placement: Placement, request: Request, state: State, history: History, now: int
+    def of(  # noqa: PLR0917
+        cls,
+        placement: Placement,
+        request: Request,
+        state: State,
+        history: History,
+        now: int,
+        here: Mapping[str, float],
     ) -> Self:
         """Ask the catalogue of this moment.
 
@@ -61,7 +67,7 @@ class Screen:
         _check(asked[1], columns)
         world = World(now=now)
         if not all(one.of_items for one in (*filters, *boosts, *((banned,) if banned else ()))):
-            world = World.of(columns, history, request.context_items, now)
+            world = World.of(columns, history, request.context_items, now, here)
         with columns.lock:
             masks = [one.mask(columns, world) for one in filters]
             if banned is not None:

@@ -41,6 +41,10 @@ class Request(Strict):
         The moment of asking; None is the state's clock.
     request_id
         Names the answer in impressions and replays; empty lets the recommender derive one.
+    lat, lon
+        Where the shopper is, degrees north and east, as their device says; None where it does not.
+    vouched
+        Whether who asks is who they say: else it does not matter where the account says they are.
     prices
         Whether the slate says what each rule of its placement costs; that takes a slate more for
         each rule.
@@ -58,6 +62,9 @@ class Request(Strict):
     seed: int = 0
     now: pydantic.AwareDatetime | None = None
     request_id: str = ""
+    lat: float | None = pydantic.Field(default=None, ge=-90, le=90, allow_inf_nan=False)
+    lon: float | None = pydantic.Field(default=None, ge=-180, le=180, allow_inf_nan=False)
+    vouched: bool = True
     prices: bool = False
 
     @pydantic.model_validator(mode="after")

@@ -13,6 +13,7 @@ import pyarrow as pa
 from endcap.models.live import LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import Spot
 from endcap.schema.kinds import IMPRESSION
 
 PURCHASE: Final = "purchase"
@@ -147,6 +148,12 @@ class State(Protocol):
 
         Taking it up is a click, a cart, a purchase. What was shown before `since` (UTC
         microseconds) does not count. Asked only where rules weigh fatigue.
+        """
+
+    def whereabouts(self, actor: str) -> Spot:
+        """Return where an actor's account says they are (its attributes ``lat`` and ``lon``).
+
+        An aliased visitor is where the user is. Asked only where a condition or factor asks it.
         """
 
     @property

@@ -15,6 +15,7 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.facts import facts_of
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import NOWHERE, Spot, spot_of
 from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.state import EXPOSURE_DAYS, History
 from endcap.schema.actors import VISITOR_PREFIX
@@ -85,6 +86,10 @@ class StoreState:
         """Return how often an actor was shown each item since they last took it up."""
         return self.history(actor).unclicked(since)
 
+    def whereabouts(self, actor: str) -> Spot:
+        """Return where an actor's account says they are."""
+        return spot_in(self._store, self._same_person(actor)[0])
+
     @property
     def exposure(self) -> Mapping[str, int]:
         """How often anybody was shown each item lately, as the log had it at the last `refresh`."""
@@ -122,6 +127,12 @@ class StoreState:
         visitor = who.removeprefix(VISITOR_PREFIX)
         user = aliases.get(visitor, who) if visitor != who else who
         return [user, *sorted(VISITOR_PREFIX + v for v, u in aliases.items() if u == user)]
+
+
+def spot_in(store: Store, user_id: str) -> Spot:
+    """Return where the account of a user says they are."""
+    found = store.catalogue.users([user_id])["attributes"].to_pylist()
+    return spot_of(found[0]) if found else NOWHERE
 
 
 def history_of(events: pa.Table) -> History:

@@ -35,14 +35,17 @@ class Kept(NamedTuple):
 def witness_of(state: Placed, asked: Asked) -> Witness:
     """Return a witness that has read what a recommender will ask and could have to wait for."""
     witness = Witness(state)
-    who, words, shown = asked
-    if words is not None:
-        witness.newcomers(words)
+    who = asked.who
+    if asked.words is not None:
+        witness.newcomers(asked.words)
     if who:
         with suppress(EndcapError):  # the recommender is told the same, and goes on without
             witness.history(who)
-        if shown:
+        if asked.shown:
             witness.shown_to(who)
+        if asked.where:
+            with suppress(EndcapError):
+                witness.whereabouts(who)
     return witness
 
 

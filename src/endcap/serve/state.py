@@ -17,9 +17,11 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import Spot
 from endcap.recommend.newcomers import Newcomers
 from endcap.recommend.replaying.witness import Looks
 from endcap.recommend.state import EXPOSURE_DAYS, TAKEN_UP, History
+from endcap.recommend.store_state import spot_in
 from endcap.schema.actors import VISITOR_PREFIX, actor
 from endcap.schema.kinds import IMPRESSION
 from endcap.schema.tables import ITEMS
@@ -181,6 +183,10 @@ class LiveState:
         What another process showed, which shares no bus with this one, is seen within a minute.
         """
         return self._shown.of(self.resolve(actor)).unclicked(since)
+
+    def whereabouts(self, actor: str) -> Spot:
+        """Return where an actor's account says they are; it is read at each question."""
+        return spot_in(self._store, self.resolve(actor))
 
     @property
     def exposure(self) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from endcap.features.catalogue import PATH_SEPARATOR
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.kinds import ATTRIBUTES, ITEM_FIELDS, Kind
+from endcap.recommend.filters.spot import COORDINATES, degrees
 
 Rows = npt.NDArray[np.int32]
 UNKNOWN_ROW: Final = 0
@@ -313,6 +314,8 @@ class Columns:
                     values.append(value)
         for key in sorted(found):
             places, values = found[key]
+            if key in COORDINATES:
+                values = [_told(degrees(value), value) for value in values]
             self._put_attribute(f"{ATTRIBUTES}{key}", rows[places], values)
 
     def _put_attribute(self, name: str, rows: Rows, values: Sequence[Any]) -> None:
@@ -366,6 +369,11 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     # Beyond 2^53 a whole number loses its last digits, which no condition misses.
     known = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
     return np.asarray(known.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _told(number: float, value: Any) -> Any:
+    """Return the number that a value is, else the value."""
+    return value if np.isnan(number) else number
 
 
 def _number(value: Any) -> float:

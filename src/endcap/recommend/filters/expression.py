@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from endcap.recommend.filters.columns import STEP, Columns, NumberColumn, TextColumn, whole
 from endcap.recommend.filters.errors import FilterError, TooExpensiveError
-from endcap.recommend.filters.kinds import Kind, kind_of, split
+from endcap.recommend.filters.kinds import HERE, Kind, kind_of, split
 from endcap.recommend.filters.nodes import (
     Call,
     Infix,
@@ -167,6 +167,8 @@ class _Evaluation:
                 return _infix(operator, self.of(left), self.of(right))
 
     def _name(self, path: str) -> Value:
+        if path in HERE:
+            return self._world.here.get(path, float("nan"))
         scope, name = split(path)
         column = self._columns.columns.get(name)
         if column is None:

@@ -55,6 +55,14 @@ SCOPES: Final = {
 }
 """Groups of items: a text of theirs is the set of all, a number the mean."""
 
+HERE: Final = {
+    "user.lat": "where the shopper's account says they are: degrees north",
+    "user.lon": "where the shopper's account says they are: degrees east",
+    "context.lat": "where the request says they are: degrees north",
+    "context.lon": "where the request says they are: degrees east",
+}
+"""Numbers that belong to no item."""
+
 FUNCTIONS: Final = {
     "has": "has(field): whether it is known",
     "days_since": "days_since(created): days gone by",
@@ -73,6 +81,9 @@ def split(path: str) -> tuple[str, str]:
     >>> split("user.bought.category"), split("price")
     (('user.bought', 'categories'), ('', 'price'))
     """
+    if path in HERE:
+        owner, _, name = path.partition(".")
+        return owner, name
     scope = next((scope for scope in SCOPES if path.startswith(f"{scope}.")), "")
     name = path.removeprefix(f"{scope}.") if scope else path
     return scope, ALIASES.get(name, name)
@@ -128,12 +139,15 @@ class _Kinds:
                 return self._infix(node)
 
     def _name(self, node: Name) -> Kind:
+        if node.path in HERE:
+            return Kind.NUMBER
         scope, name = split(node.path)
         fresh = self._open and name.startswith(ATTRIBUTES)
         kind = self._fields.get(name, Kind.ANY if fresh else None)
         if kind is None or (scope and kind in {Kind.TIME, Kind.TRUTH}):
             known = [*self._fields, *ALIASES]
             known += [f"{scope}.{field}" for scope in SCOPES for field in known]
+            known += HERE
             close = difflib.get_close_matches(node.path, known, n=1)
             hint = nearest(node.path, close or [*self._fields, *(f"{s}.…" for s in SCOPES)])
             raise self._error(f"There is no field {node.path!r}", node, hint)

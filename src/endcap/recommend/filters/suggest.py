@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from endcap.recommend.filters.columns import Columns, TextColumn
 from endcap.recommend.filters.errors import FilterError
-from endcap.recommend.filters.kinds import FUNCTIONS, SCOPES, Kind, split
+from endcap.recommend.filters.kinds import FUNCTIONS, HERE, SCOPES, Kind, split
 from endcap.recommend.filters.lexer import MAX_BYTES, WORDS, Token, tokens
 
 VALUES: Final = 20
@@ -96,9 +96,13 @@ def _operators(past: list[Token], columns: Columns) -> list[Suggestion]:
         return []
     if last.kind == "sign" and last.text not in {")", "]"}:
         return []
-    kind = columns.kinds.get(split(last.text)[1]) if last.kind == "name" else None
+    kind = _kind(last.text, columns) if last.kind == "name" else None
     signs = (*_AFTER.get(kind, ()), "and", "or") if kind else ("and", "or")
     return [Suggestion(sign, "operator", "") for sign in signs]
+
+
+def _kind(path: str, columns: Columns) -> Kind | None:
+    return Kind.NUMBER if path in HERE else columns.kinds.get(split(path)[1])
 
 
 def _operands(columns: Columns) -> list[Suggestion]:
@@ -109,6 +113,7 @@ def _operands(columns: Columns) -> list[Suggestion]:
         for name, kind in columns.kinds.items()
         if kind in _AFTER
     ]
+    scopes += [Suggestion(name, "scope", about) for name, about in HERE.items()]
     functions = [Suggestion(f"{name}(", "function", about) for name, about in FUNCTIONS.items()]
     words = [Suggestion(word, "operator", "") for word in WORDS if word in {"not", "true", "false"}]
     return [*fields, *functions, *words, *scopes]

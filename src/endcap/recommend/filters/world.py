@@ -25,13 +25,23 @@ class World:
         Of `kinds.SCOPES` -> rows of the catalogue; a missing one is empty.
     now
         UTC microseconds.
+    here
+        Of `kinds.HERE` -> degrees; a missing one is unknown.
     """
 
     scopes: Mapping[str, Rows] = field(default_factory=dict)
     now: int = 0
+    here: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, columns: Columns, history: History, context: Sequence[str], now: int) -> Self:
+    def of(
+        cls,
+        columns: Columns,
+        history: History,
+        context: Sequence[str],
+        now: int,
+        here: Mapping[str, float] | None = None,
+    ) -> Self:
         """Look up what a shopper did, and the items that the page is about."""
         events = list(zip(history.item_ids, history.kinds, strict=True))
         scopes = {
@@ -41,4 +51,4 @@ class World:
         last = {item_id: kind for item_id, kind in events if kind in CARTING}
         scopes["user.cart"] = columns.rows(i for i, kind in last.items() if kind == "cart")
         scopes["context"] = columns.rows(context)
-        return cls(scopes, now)
+        return cls(scopes, now, here or {})

@@ -17,6 +17,7 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.availability import Availability
 from endcap.recommend.facts import Facts
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import Spot
 from endcap.recommend.newcomers import unknown_to
 from endcap.recommend.replaying.records import Live as LiveRecord
 from endcap.recommend.replaying.records import Past, Record, fingerprint
@@ -56,6 +57,10 @@ class PastState:
     def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """Return what was counted then."""
         return self._record.shown.get(actor, {})
+
+    def whereabouts(self, actor: str) -> Spot:
+        """Return where they were then."""
+        return Spot(*self._record.where.get(actor, ()))
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """See `State.available_rows`."""

@@ -52,7 +52,7 @@ class Live(msgspec.Struct, array_like=True):
     risen: Counts | None
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, omit_defaults=True):
     """All that an answer depended on, and what it was.
 
     Attributes
@@ -75,6 +75,8 @@ class Record(msgspec.Struct):
         Item ids in order.
     digest
         Of the whole slate (`digest`).
+    where
+        Who -> where their account said they were, where that was asked.
     """
 
     request: str
@@ -90,6 +92,7 @@ class Record(msgspec.Struct):
     version: str
     answered: list[str]
     digest: bytes
+    where: dict[str, tuple[float, float]] = {}
 
     @classmethod
     def of(  # noqa: PLR0917
@@ -114,6 +117,7 @@ class Record(msgspec.Struct):
             __version__,
             [item.item_id for item in slate.items],
             digest(slate),
+            {who: (spot.lat, spot.lon) for who, spot in witness.where.items()},
         )
 
     def pack(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,12 @@ import pyarrow as pa
 from endcap.models.live import Listed, LiveCounts
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.columns import Columns
+from endcap.recommend.filters.spot import Spot
 from endcap.recommend.state import History, State
 from endcap.schema.errors import EndcapError
 
 Rows = npt.NDArray[np.int32]
+Told = TypeVar("Told")
 
 
 class Looks(NamedTuple):
@@ -60,6 +62,8 @@ class Witness:
         Who -> (the actors whose events these are, the history).
     shown
         Who -> item id -> how often they were shown it.
+    where
+        Who -> where their account says they are.
     counted, heard
         Item id -> what was answered of exposure; what was answered of the live counts.
     position
@@ -69,13 +73,14 @@ class Witness:
     def __init__(self, state: Placed, *, wait: bool = True) -> None:
         self._state = state
         self._looks = state.caught_up() if wait else state.as_it_is()
-        self._failed: dict[str, EndcapError] = {}
+        self._failed: dict[tuple[str, str], EndcapError] = {}
         self._new: tuple[Vocabulary, pa.Table] | None = None
         self.now = state.now
         self.version = state.version
         self.position = state.position
         self.histories: dict[str, tuple[list[str], History]] = {}
         self.shown: dict[str, Mapping[str, int]] = {}
+        self.where: dict[str, Spot] = {}
         self.counted = Counted(state.exposure)
         live = state.live
         self.heard = None if live is None else Heard(live)
@@ -97,16 +102,26 @@ class Witness:
 
     def history(self, actor: str) -> History:
         """See `State.history`."""
-        if actor in self._failed:
-            raise self._failed[actor]
         if actor not in self.histories:
-            try:
-                history = self._looks.history(actor)
-            except EndcapError as error:  # whoever asks again need not wait again
-                self._failed[actor] = error
-                raise
+            history = self._tried("history", self._looks.history, actor)
             self.histories[actor] = self._state.people(actor), history
         return self.histories[actor][1]
+
+    def whereabouts(self, actor: str) -> Spot:
+        """See `State.whereabouts`."""
+        if actor not in self.where:
+            self.where[actor] = self._tried("whereabouts", self._state.whereabouts, actor)
+        return self.where[actor]
+
+    def _tried(self, what: str, ask: Callable[[str], Told], actor: str) -> Told:
+        """Ask once: who asks again for what failed need not wait again."""
+        if (what, actor) in self._failed:
+            raise self._failed[what, actor]
+        try:
+            return ask(actor)
+        except EndcapError as error:
+            self._failed[what, actor] = error
+            raise
 
     def shown_to(self, actor: str, since: int = 0) -> Mapping[str, int]:
         """See `State.shown_to`."""

@@ -60,7 +60,7 @@ def _at_hand(runtime: Runtime, request: Request) -> Seen | None:
     if recommender is None:
         return None
     asked = recommender.asks(request)
-    if not runtime.live.at_hand(asked.who, asked.words, shown=asked.shown):
+    if asked.where or not runtime.live.at_hand(asked.who, asked.words, shown=asked.shown):
         return None
     return recommender, witness_of(runtime.live, asked)
 

@@ -49,6 +49,8 @@ async def get_similar(call: Call) -> Answer:
         placement=SIMILAR,
         context_items=(call.path("item_id"),),
         k=query.k,
+        lat=query.lat,
+        lon=query.lon,
         request_id=dated_token(),
     )
     return await _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
@@ -64,6 +66,9 @@ async def get_groups(call: Call) -> Answer:
         placement=query.placement,
         k=query.k,
         filter=query.filter,
+        lat=query.lat,
+        lon=query.lon,
+        vouched=not _is_stranger(call, query),
     )
     runtime = call.runtime
 
@@ -98,6 +103,9 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         filter=ask.filter,
         boost=ask.boost,
         seed=ask.seed,
+        lat=ask.lat,
+        lon=ask.lon,
+        vouched=not _is_stranger(call, ask),
         prices=ask.prices,
         request_id=dated_token(),
     )

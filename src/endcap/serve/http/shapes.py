@@ -42,6 +42,8 @@ Factor = Annotated[
     str,
     Meta(max_length=MAX_BYTES, description=BOOST, extra_json_schema={"format": "endcap-boost"}),
 ]
+Latitude = Annotated[float, Meta(ge=-90, le=90, description="Where the shopper is, degrees north.")]
+Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees east.")]
 Rows = Annotated[list[Any], Meta(description="At most 1,000; more are answered with 413.")]
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIST)]
 Cursor = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
@@ -288,6 +290,8 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     user_id: Id | None = None
     visitor_id: Id | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
     timeout_ms: Timeout = 0
     lang: Language = "auto"
     explain: Explain = ""
@@ -312,6 +316,8 @@ class Ask(Struct, forbid_unknown_fields=True):
     prices: Annotated[
         bool, Meta(description="Say what each rule costs: takes a slate more for each.")
     ] = False
+    lat: Latitude | None = None
+    lon: Longitude | None = None
     timeout_ms: Timeout = 0
     lang: Language = "auto"
     explain: Explain = ""
@@ -344,6 +350,8 @@ class GroupsQuery(Struct, forbid_unknown_fields=True):
     placement: Id = "home"
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     filter: Condition = ""
+    lat: Latitude | None = None
+    lon: Longitude | None = None
 
 
 class AudienceAsk(Struct, forbid_unknown_fields=True, kw_only=True):

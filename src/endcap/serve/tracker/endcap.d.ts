@@ -42,6 +42,8 @@ export interface Ask {
   k?: number;
   context_items?: string[];
   exclude?: string[];
+  lat?: number;
+  lon?: number;
   lang?: "auto" | "en" | "zh";
   [more: string]: unknown;
 }

@@ -72,7 +72,7 @@ class Related(HistorySpec):
         domains = encode(data.item_table["domain"]).codes
         liked = 1 + np.bincount(rows_of(taken), minlength=len(domains))
         links = self._links(graph, power(liked, self.popular), domains)
-        company = self._company(taken)
+        company = self._company(taken, known=graph.edges.nnz > 0)
         effects = self._walk((links, company), power(liked, self.lift), domains, progress)
         rows = np.arange(len(data.items), dtype=np.int32)
         about = graph.edges, graph.kinds, graph.nodes, graph.relations
@@ -96,9 +96,9 @@ class Related(HistorySpec):
             parts.append(nearest(columns, (even, there, 0.0), self.neighbours))
         return _shares(_sum(parts, len(liked)))
 
-    def _company(self, taken: sparse.csr_array) -> sparse.csr_array:
-        """Return people x K: CSR float32 (items, items)."""
-        if not self.people:
+    def _company(self, taken: sparse.csr_array, *, known: bool) -> sparse.csr_array:
+        """Return people x K: CSR float32 (items, items); empty where no ties are known."""
+        if not self.people or not known:
             return sparse.csr_array((taken.shape[0], taken.shape[0]), dtype=np.float32)
         columns = Columns(taken)
         size = np.sqrt(columns.squares())

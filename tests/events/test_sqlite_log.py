@@ -1,10 +1,11 @@
 """The event log against a dictionary, and the arithmetic of its receipts."""
 
 import random
+import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from endcap.events.sql.answers import KEEP_SECONDS, PURGE_SECONDS
 from endcap.events.sqlite import SQLiteStore, log, open_store
 from endcap.events.sqlite.dialect import IMPORTED
+from endcap.events.sqlite.log import SQLiteEventLog
 from endcap.events.store import Receipt, Remembered
 from endcap.schema.actors import actor as actor_of
 from endcap.schema.settings import StoreSettings
@@ -176,32 +178,61 @@ def test_pages_join_without_seam(store: SQLiteStore) -> None:
     assert ids(store.log.scan()) == [f"e{n}" for n in expected]
 
 
+BOTH = {"events_deeds", "events_shown_to"}
+
+
 @pytest.mark.parametrize(
-    ("question", "index"),
+    ("ask", "indexes"),
     [
-        ("WHERE time > ? AND time < ? AND +seq <= ? ORDER BY time, seq", "events_time"),
-        ("WHERE time = ? AND seq > ? AND +seq <= ? ORDER BY seq", "events_time"),
-        (
-            "WHERE time > ? AND time < ? AND +seq <= ? AND actor = ? ORDER BY time, seq",
-            "events_actor_time",
-        ),
-        (
-            "WHERE time = ? AND seq > ? AND +seq <= ? AND actor = ? ORDER BY seq",
-            "events_actor_time",
-        ),
+        (lambda log: log.scan(), {"events_done", "events_shown"}),
+        (lambda log: log.scan(kinds=["view"]), {"events_done"}),
+        (lambda log: log.scan(kinds=["impression"]), {"events_shown"}),
+        (lambda log: log.scan(kinds=["view", "impression"]), {"events_done", "events_shown"}),
+        (lambda log: log.scan(actor="u1"), BOTH),
+        (lambda log: log.scan(actor="u1", kinds=["view"]), {"events_deeds"}),
+        (lambda log: log.history("u1", ["view", "purchase"]), {"events_deeds"}),
+        (lambda log: log.history("u1", ["view", "impression"]), BOTH),
     ],
 )
-def test_scans_walk_an_index_and_never_sort(
-    store: SQLiteStore, tmp_path: Path, question: str, index: str
+def test_every_question_walks_the_indexes_of_the_halves_it_asks_for_and_never_sorts(
+    store: SQLiteStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[SQLiteEventLog], object],
+    indexes: set[str],
 ) -> None:
+    monkeypatch.setattr(log, "PAGE_ROWS", 40)  # so that scans ask for the rest of a time, too
     store.log.append(numbered(0, 100))
+    asked: list[str] = []
+    with store.log._database.readers.lend() as session:
+        session.set_trace_callback(asked.append)
+    asked_for = ask(store.log)
+    list(asked_for)  # type: ignore[call-overload]
     database = sqlite3.connect(tmp_path / "events.db")
-    sql = f"EXPLAIN QUERY PLAN SELECT * FROM events {question} LIMIT 10"
-    plan = database.execute(sql, [0] * question.count("?")).fetchall()
+    used: set[str] = set()
+    for sql in asked:
+        if "events" in sql and "max(seq)" not in sql:
+            plan = [row[-1] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}")]
+            assert not [step for step in plan if "TEMP B-TREE" in step], plan
+            used |= {name for step in plan for name in re.findall(r"INDEX (events_\w+) ", step)}
+            assert not [step for step in plan if step.startswith("SCAN events")], plan
     database.close()
-    (step,) = (row[-1] for row in plan)
-    assert step.startswith("SEARCH")
-    assert f"USING INDEX {index} " in step
+    assert used == indexes
+
+
+def test_halves_come_back_in_one_order(store: SQLiteStore) -> None:
+    """What was shown and what was done, mixed at equal times, over page after page."""
+    count = log.PAGE_ROWS + 100
+    kinds = [random.Random(n).choice(["view", "impression", "purchase"]) for n in range(count)]
+    table = numbered(0, count)
+    times = pa.array([START + timedelta(seconds=n // 700) for n in range(count)])
+    table = table.set_column(2, EVENTS.field("time"), times.cast(EVENTS.field("time").type))
+    table = table.set_column(1, EVENTS.field("kind"), pa.array(kinds))
+    store.log.append(table)
+    assert ids(store.log.scan()) == [f"e{n}" for n in range(count)]
+    for some in (["view"], ["impression"], ["impression", "purchase"]):
+        expected = [f"e{n}" for n in range(count) if kinds[n] in some]
+        assert ids(store.log.scan(kinds=some)) == expected
 
 
 def test_answers_are_kept_two_days_and_then_purged(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from endcap.events.sql.backend import Database, Session
-from endcap.events.sql.tables import EVENT_TABLE
+from endcap.events.sql.tables import DONE, EVENT_TABLE, SHOWN
 from endcap.events.store import Erased
 from endcap.schema.actors import VISITOR_PREFIX
 
@@ -28,7 +28,7 @@ def erase(database: Database, people: Sequence[str]) -> Erased:
     def work(session: Session) -> Erased:
         remove = _remover(database, session)
         return Erased(
-            events=_blank_last(database, session, people) + remove("events", "actor", people),
+            events=_blank_last(database, session, people) + _events(database, session, people),
             slates=remove("slates", "actor", people),
             users=remove("users", "user_id", users),
             aliases=remove("aliases", "user_id", users) + remove("aliases", "visitor_id", visitors),
@@ -61,6 +61,13 @@ def _remover(
         return session.execute(f"DELETE FROM {table} {among}", bound).rowcount
 
     return remove
+
+
+def _events(database: Database, session: Session, people: Sequence[str]) -> int:
+    """Remove events, each half of the log by its own index."""
+    among, bound = database.dialect.among("actor", people)
+    gone = [session.execute(f"DELETE FROM events {among} AND {h}", bound) for h in (DONE, SHOWN)]
+    return sum(cursor.rowcount for cursor in gone)
 
 
 def _blank_last(database: Database, session: Session, people: Sequence[str]) -> int:

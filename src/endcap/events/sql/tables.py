@@ -42,15 +42,25 @@ EVENT_TABLE: Final = sa.Table(
     sa.Column("domain", TEXT),
     sa.Column("properties", TEXT),
     sa.Column("actor", TEXT),
-    sa.Index("events_time", "time"),
-    sa.Index("events_actor_time", "actor", "time"),
+    sa.Index("events_time", "time").ddl_if(dialect="postgresql"),
+    sa.Index("events_actor_time", "actor", "time").ddl_if(dialect="postgresql"),
 )
-# What an actor did, not what they were shown: it covers a history, which is read for each slate.
-sa.Index(
-    "events_deeds",
-    *(EVENT_TABLE.c[name] for name in ("actor", "time", "seq", "kind", "item_id", "value")),
-    sqlite_where=sa.text("kind <> 'impression'"),
-).ddl_if(dialect="sqlite")
+DONE: Final = "kind <> 'impression'"
+SHOWN: Final = "kind = 'impression'"
+"""The two halves of the log. In SQLite each has indexes of its own: whoever reads what was done
+does not walk through the far more that was shown, and a row is in no more indexes for it."""
+
+
+def _half(name: str, half: str, *columns: str) -> None:
+    there = (EVENT_TABLE.c[column] for column in columns)
+    sa.Index(name, *there, sqlite_where=sa.text(half)).ddl_if(dialect="sqlite")
+
+
+_half("events_done", DONE, "time")
+_half("events_shown", SHOWN, "time")
+_half("events_shown_to", SHOWN, "actor", "time")
+# It covers a history, which is read for each slate.
+_half("events_deeds", DONE, "actor", "time", "seq", "kind", "item_id", "value")
 
 ITEM_TABLE: Final = sa.Table(
     "items",

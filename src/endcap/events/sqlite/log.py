@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from math import nan
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +14,7 @@ from endcap.events.sql import rows
 from endcap.events.sql.backend import Session
 from endcap.events.sql.committer import Work
 from endcap.events.sql.log import SQLEventLog, microseconds, schema_of
+from endcap.events.sql.tables import DONE, SHOWN
 from endcap.events.sqlite.dialect import insertion
 from endcap.events.store import Deed, Receipt
 from endcap.schema.actors import actor as actor_of
@@ -59,11 +60,13 @@ class SQLiteEventLog(SQLEventLog):
         interpreter for each row, and under load waits for it as often. Not where it holds stars:
         as text SQLite does not give a number back to the last bit.
         """
-        sql = _deeds(IMPRESSION in kinds, len(kinds))
+        halves = _halves(kinds)
+        sql, bound = _deeds(halves, len(kinds)), (actor, *kinds) * len(halves)
         with self._database.readers.lend() as session:
-            told, valued = session.execute(sql, (actor, *kinds)).fetchone()
-        if valued:
-            return super().history(actor, kinds)
+            told, valued = session.execute(f"{_AS_JSON} FROM ({sql})", bound).fetchone()
+            if valued:
+                rows = session.execute(sql, bound).fetchall()
+                return [(i, k, t, nan if v is None else v) for i, k, t, v, _ in rows]
         return [(item_id, kind, time, nan) for item_id, kind, time in _JSON.decode(told)]
 
     def scan(
@@ -80,11 +83,11 @@ class SQLiteEventLog(SQLEventLog):
         """
         start = FIRST if since is None else microseconds(since)
         end = LAST if until is None else microseconds(until)
-        filters, bound = _filters(self.newest(), kinds, actor)
-        return self._pages((start, end), filters, bound, schema_of(columns))
+        asked = _Asked.of(self.newest(), kinds, actor)
+        return self._pages((start, end), asked, schema_of(columns))
 
     def _pages(
-        self, times: tuple[int, int], filters: str, bound: Sequence[Any], schema: pa.Schema
+        self, times: tuple[int, int], asked: "_Asked", schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         """Yield pages in the order of (time, seq).
 
@@ -92,17 +95,16 @@ class SQLiteEventLog(SQLEventLog):
         would read all rows of that time again, and imports have a million rows of one day.
         """
         (start, end), told = times, rows.names_sql((*schema.names, "time", "seq"))
-        select = f"SELECT {told} FROM events"
-        same = f"{select} WHERE time = ? AND seq > ? {filters} ORDER BY seq LIMIT ?"
-        later = f"{select} WHERE time > ? AND time < ? {filters} ORDER BY time, seq LIMIT ?"
+        same = asked.sql(told, "time = ? AND seq > ?", "seq")
+        later = asked.sql(told, "time > ? AND time < ?", "time, seq")
         time, seq = start - 1 if start > FIRST else FIRST, LAST
         while True:
             with self._database.readers.lend() as session:
                 page: list[Any] = []
                 if seq != LAST:  # nothing was read yet: no time to take up
-                    page = session.execute(same, (time, seq, *bound, PAGE_ROWS)).fetchall()
+                    page = session.execute(same, asked.bound(time, seq, PAGE_ROWS)).fetchall()
                 rest = PAGE_ROWS - len(page)
-                page += session.execute(later, (time, end, *bound, rest)).fetchall()
+                page += session.execute(later, asked.bound(time, end, rest)).fetchall()
             if not page:
                 return
             time, seq = page[-1][-2:]
@@ -115,30 +117,56 @@ _ONCE: Final = "ON CONFLICT (event_id) DO NOTHING"
 
 
 @cache
-def _deeds(shown: bool, kinds: int) -> str:
-    acted = "" if shown else f"AND kind <> '{IMPRESSION}'"
-    return _DEEDS.format(acted=acted, kinds=", ".join("?" * kinds) or "NULL")
+def _deeds(halves: tuple[str, ...], kinds: int) -> str:
+    among = ", ".join("?" * kinds) or "NULL"
+    where = f"actor = ? AND item_id IS NOT NULL AND kind IN ({among})"
+    return _union("item_id, kind, time, value, seq", halves, where, "time, seq")
 
 
-_DEEDS: Final = (
-    "SELECT json_group_array(json_array(item_id, kind, time)), count(value) FROM ("
-    "SELECT item_id, kind, time, value FROM events WHERE actor = ? AND item_id IS NOT NULL "
-    "{acted} AND kind IN ({kinds}) ORDER BY time, seq)"
-)
+_AS_JSON: Final = "SELECT json_group_array(json_array(item_id, kind, time)), count(value)"
 _JSON: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 
 
-def _filters(newest: int, kinds: Sequence[str] | None, actor: str | None) -> tuple[str, list[Any]]:
-    # The unary plus keeps the planner from walking the table by `seq` instead of by time.
-    terms: list[str] = ["AND +seq <= ?"]
-    bound: list[Any] = [newest]
-    if kinds is not None:
-        terms.append(f"AND kind IN ({', '.join('?' * len(kinds))})")
-        bound += kinds
-    if actor is not None:
-        terms.append("AND actor = ?")
-        bound.append(actor)
-    return " ".join(terms), bound
+class _Asked(NamedTuple):
+    """What a scan asks for, in each half of the log that may hold it."""
+
+    halves: tuple[str, ...]
+    filters: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, newest: int, kinds: Sequence[str] | None, actor: str | None) -> Self:
+        # The unary plus keeps the planner from walking the table by `seq` instead of by time.
+        terms, bound = ["+seq <= ?"], [newest, *(kinds or ())]
+        if kinds is not None:
+            terms.append(f"kind IN ({', '.join('?' * len(kinds))})")
+        if actor is not None:
+            terms.append("actor = ?")
+            bound.append(actor)
+        return cls(_halves(kinds), " AND ".join(terms), tuple(bound))
+
+    def sql(self, columns: str, times: str, order: str) -> str:
+        """Return the statement for so much of the order of time."""
+        return _union(columns, self.halves, f"{times} AND {self.filters}", f"{order} LIMIT ?")
+
+    def bound(self, start: int, end: int, limit: int) -> tuple[Any, ...]:
+        """Return its parameters."""
+        return (*(start, end, *self.values) * len(self.halves), limit)
+
+
+def _halves(kinds: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the halves of the log that may hold some kinds, at least one."""
+    if kinds is None:
+        return DONE, SHOWN
+    if IMPRESSION not in kinds:
+        return (DONE,)
+    return (SHOWN,) if set(kinds) == {IMPRESSION} else (DONE, SHOWN)
+
+
+def _union(columns: str, halves: Sequence[str], where: str, order: str) -> str:
+    """Return the statement that reads each half by its own index, and merges them in order."""
+    parts = [f"SELECT {columns} FROM events WHERE {half} AND {where}" for half in halves]
+    return f"{' UNION ALL '.join(parts)} ORDER BY {order}"
 
 
 def _encode(events: pa.Table) -> tuple[tuple[str, ...], list[rows.Values]]:

@@ -11,7 +11,11 @@ domain, and all items of the second are ranked for them. Two worlds:
 *tail* ranks, and counts, only what is not among the 100 most taken of its domain. Settings of the
 walk are chosen on validation in each world, and the test is asked once.
 
+With ``--finer`` what items are tied to is split in two, one of each domain, and each tied to what
+both were by ``part_of``: nothing leads across any more but hops from entity to entity.
+
     python -m benchmarks cross_domain                  (artists of Last.fm, with a knowledge graph)
+    python -m benchmarks cross_domain --finer
     python -m benchmarks cross_domain --data DIR       (kg.parquet: head, relation, tail)
 """
 
@@ -40,10 +44,14 @@ from endcap.prepare.split import Targets
 
 K: Final = 20
 HEAD: Final = 100
-QUICK: Final = ({"popular": 1.0, "lift": 0.5, "people": 10.0},)
+QUICK: Final = {"popular": 1.0, "lift": 0.5, "people": 10.0}
 GRID: Final = tuple(
     {"popular": popular, "lift": lift, "people": people}
     for popular, lift, people in itertools.product((1.0, 1.5), (0.25, 0.5, 0.75), (3.0, 10.0, 30.0))
+)
+FINER: Final = tuple(
+    {"lift": lift, "people": people, "hop": hop}
+    for lift, people, hop in itertools.product((0.25, 0.5), (3.0, 10.0), (0.1, 0.3, 1.0))
 )
 SHARES: Final = (0.6, 0.2, 0.2)
 Mask = npt.NDArray[np.bool_]
@@ -73,18 +81,25 @@ class World(NamedTuple):
 
 def main(argv: list[str]) -> dict[str, Any]:
     """Run on ``--data``, by default the artists of Last.fm."""
-    args = report.parser(__doc__).parse_args(argv)
+    parser = report.parser(__doc__)
+    parser.add_argument("--finer", action="store_true", help="entities are split by domain")
+    args = parser.parse_args(argv)
+    grid = FINER if args.finer else GRID
+    if args.quick:
+        grid = ({**QUICK, "hop": float(args.finer)},)
     folder = data.find(args.data, "lastfm-kg", "kg.parquet")
     models: dict[str, dict[str, float]] = {}
     chosen: dict[str, dict[str, float]] = {}
     intervals: dict[str, list[float]] = {}
     with Meter() as meter:
         for name in ("apart", "together"):
-            world = read(folder, name == "apart", args.seed)
-            chosen[name] = _choose(world, QUICK if args.quick else GRID)
+            world = read(folder, name == "apart", args.seed, finer=args.finer)
+            chosen[name] = _choose(world, grid)
             walk = Related.parse(chosen[name])
             alone = walk.model_copy(update={"people": 0.0})
             specs = {"related": walk, "related, graph alone": alone, "popular": Popular()}
+            if args.finer:
+                specs["related, no hops"] = walk.model_copy(update={"hop": 0.0})
             marked = {}
             for model, spec in {**specs, "item-knn": ItemKNN()}.items():
                 marked[model] = marks(spec.fit(world.train, rng=args.seed), world, 2)
@@ -112,7 +127,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     )
 
 
-def read(folder: Path, apart: bool, seed: int) -> World:
+def read(folder: Path, apart: bool, seed: int, *, finer: bool = False) -> World:
     """Read a folder and draw domains, users, and in a world apart what is known of each."""
     table, graph = (
         pq.read_table(folder / "interactions.parquet"),
@@ -133,7 +148,7 @@ def read(folder: Path, apart: bool, seed: int) -> World:
     train = Dataset.of(
         [str(one) for one in users[kept]],
         [str(one) for one in items[kept]],
-        catalogue=_catalogue(known, second, graph),
+        catalogue=_catalogue(known, second, graph, finer=finer),
     )
     rows = train.items.rows([str(one) for one in known])
     there = np.sort(rows[second]).astype(np.int32)
@@ -144,16 +159,19 @@ def read(folder: Path, apart: bool, seed: int) -> World:
     return World(train, there, tail, (user[rest], rows[item[rest]], part[user[rest]]))
 
 
-def _catalogue(known: npt.NDArray[Any], second: Mask, graph: pa.Table) -> pa.Table:
-    told: dict[str, dict[str, list[str]]] = {}
-    for row in graph.to_pylist():
-        relations = told.setdefault(str(row["head"]), {})
-        relations.setdefault(row["relation"], []).append(str(row["tail"]))
+def _catalogue(known: npt.NDArray[Any], second: Mask, graph: pa.Table, *, finer: bool) -> pa.Table:
+    told: dict[str, dict[str, list[Any]]] = {}
     ids = [str(one) for one in known]
+    domain = dict(zip(ids, np.where(second, "second", "first").tolist(), strict=True))
+    for row in graph.to_pylist():
+        head, tail = str(row["head"]), str(row["tail"])
+        part = {"name": f"{tail}, {domain[head]}", "part_of": tail}
+        relations = told.setdefault(head, {}).setdefault(row["relation"], [])
+        relations.append(part if finer and tail not in domain else tail)
     return pa.table(
         {
             "item_id": ids,
-            "domain": np.where(second, "second", "first"),
+            "domain": list(domain.values()),
             "relations": [json.dumps(told[one]) if one in told else None for one in ids],
         }
     )

@@ -52,3 +52,12 @@ def test_nobody_known_is_asked_and_apart_knows_one_domain_of_each(folder: Path) 
         assert len(np.unique(second[world.train.column("user") == user])) == 1
     both = cross_domain.read(folder, apart=False, seed=3)
     assert both.train.interactions.num_rows > 1.5 * world.train.interactions.num_rows
+
+
+def test_where_ties_are_split_by_domain_hops_alone_lead_across(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert front.run(["cross_domain", "--data", str(folder), "--quick", "--finer"]) == 0
+    models = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert models["apart: related"]["recall@20"] > 0.9
+    assert models["apart: related, no hops"]["recall@20"] == 0

@@ -55,6 +55,17 @@ def item(row: dict[str, Any]) -> dict[str, Any] | str:
         ({"item_id": "a", "categories": ["c"] * 1001}, "too-long"),
         ({"item_id": "a", "categories": [{"a": 1}]}, "wrong-type"),
         ({"item_id": "a", "relations": "[]"}, "wrong-type"),
+        ({"item_id": "a", "relations": {"director": {"born": 1946}}}, "missing-name"),
+        ({"item_id": "a", "relations": {"director": ["x", {"name": " "}]}}, "missing-name"),
+        (
+            {"item_id": "a", "relations": {"by": {"name": "x", "knows": {"name": True}}}},
+            "missing-name",
+        ),
+        (
+            {"item_id": "a", "relations": '{"by": {"name": 7, "knows": ["x", {"name": "y"}]}}'},
+            {"item_id": "a", "relations": '{"by":{"knows":["x",{"name":"y"}],"name":7}}'},
+        ),
+        ({"item_id": "a", "relations": {"by": None}}, {"item_id": "a", "relations": '{"by":null}'}),
         ({"item_id": "a", "attributes": "{"}, "bad-json"),
         ({"item_id": "a", "price": "0.10"}, {"item_id": "a", "price": Decimal("0.1000")}),
         ({"item_id": "a", "stock": -2}, {"item_id": "a", "stock": -2}),  # oversold

@@ -1,7 +1,7 @@
 import pytest
 
 from endcap.models.base import PEOPLE
-from endcap.recommend.sentences import PATHS, SENTENCES, VERBS, sentence
+from endcap.recommend.sentences import PATHS, SENTENCES, VERBS, path_in_words, sentence
 from endcap.recommend.slate import Reason, Step
 
 FACTS = {"x": {"title": "Red mug"}, "y": {"title": "Tea"}, "z": {"title": "{verb}"}}
@@ -94,3 +94,53 @@ def test_paths_in_words(path, en, zh):
     led = [Reason("history", "x", 0.5, "purchase", path=tuple(path)), *history("z")]
     assert sentence(led, FACTS) == en
     assert sentence(led, FACTS, "zh") == zh
+
+
+def test_paths_over_entities_that_are_tied_to_each_other_are_told_step_by_step():
+    over = [Step("director", name="Lynch"), Step("worked_with", name="Dern")]
+    for path, en, zh in (
+        (
+            [*over, Step("actor", True, item_id="y")],
+            ["director: Lynch", "Lynch worked with Dern", "actor: Dern"],
+            ["导演：Lynch", "Lynch 的“合作者”是 Dern", "演员：Dern"],
+        ),
+        (
+            [
+                Step("maker", name="Acme"),
+                Step("owned_by", name="Globex"),
+                Step("owned_by", True, name="Zed"),
+                Step("maker", True, item_id="y"),
+            ],
+            ["maker: Acme", "Acme owned by Globex", "Zed owned by Globex", "maker: Zed"],
+            ["maker：Acme", "Acme 的“所有者”是 Globex", "Zed 的“所有者”是 Globex", "maker：Zed"],
+        ),
+        (
+            [Step("author", name="Frost"), Step("wrote", item_id="y")],
+            ["author: Frost", "Frost names this as wrote"],
+            ["作者：Frost", "Frost 把此商品列为“wrote”"],
+        ),
+        (
+            [Step("wrote", True, name="Frost"), Step("author", True, item_id="y")],
+            ["Frost names it as wrote", "author: Frost"],
+            ["Frost 把它列为“wrote”", "作者：Frost"],
+        ),
+        (
+            [
+                Step(PEOPLE, item_id="x"),
+                *over,
+                Step("actor", True, item_id="y"),
+                Step(PEOPLE, item_id="z"),
+            ],
+            [
+                "who took it took Red mug",
+                "director: Lynch",
+                "Lynch worked with Dern",
+                "actor: Dern",
+                "Tea",
+                "taken by the same people",
+            ],
+            None,
+        ),
+    ):
+        assert path_in_words(path, FACTS) == en
+        assert zh is None or path_in_words(path, FACTS, "zh") == zh

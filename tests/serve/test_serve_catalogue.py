@@ -85,3 +85,20 @@ def test_a_history_is_newest_first_and_a_stranger_has_none(shop: Served) -> None
     events = shop.client.get("/v1/users/u/history").json()["events"]
     assert {(e["item_id"], e["value"]) for e in events} == {("b", None), ("a", 4.0)}
     assert shop.client.get("/v1/users/nobody/history").json()["events"] == []
+
+
+def test_what_entities_are_tied_to_comes_with_an_item_and_a_nameless_one_is_quarantined(
+    shop: Served,
+) -> None:
+    maker = {"name": "Acme", "owned_by": {"name": "Globex", "part_of": ["Initech"]}}
+    good = {"item_id": "mug", "relations": {"maker": maker}}
+    bad = {"item_id": "lamp", "relations": {"maker": {"owned_by": "Globex"}}}
+    answer = shop.items(good, bad).json()
+    assert (answer["received"], answer["stored"], answer["quarantined"]) == (2, 1, 1)
+    (error,) = answer["errors"]
+    assert (error["code"], error["field"]) == ("missing-name", "relations")
+    assert "relations.maker" in error["message"]
+    assert shop.client.get("/v1/items/mug").json() == good
+    kept = shop.runtime.store.quarantine.rows().to_pylist()
+    assert [row["reason"] for row in kept] == ["missing-name"]
+    assert "lamp" in kept[0]["payload"]

@@ -1,4 +1,4 @@
-"""The knowledge graph of the catalogue: what items are tied to, by which relation."""
+"""The knowledge graph of the catalogue: what items are tied to, and what that is tied to."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,16 @@ ITEM, ENTITY, BRAND, CATEGORY = "i:", "e:", "b:", "c:"
 """Before the name of a node: a brand of the name of a person is somebody else."""
 ITSELF: Final = ""
 """The relation of an item to the node that it is itself."""
+DEEPEST: Final = 3
+"""Entities within each other that are read of a target."""
+Tie = tuple[float, str]
+"""A weight, and the relation."""
 LONGEST: Final = 256
 """Characters of a name that tell it from others; catalogues hold whole texts at times."""
 
 
 class KnowledgeGraph(NamedTuple):
-    """Items and what they are tied to.
+    """Items, what they are tied to, and how that is tied together.
 
     Attributes
     ----------
@@ -32,12 +36,20 @@ class KnowledgeGraph(NamedTuple):
         Names with the mark of their kind in front.
     relations
         Names; `ITSELF` is among them where items are tied to items.
+    links
+        CSR float32 (n_nodes, n_nodes), indices rising: the weight of the relation between two
+        nodes, the same in both directions.
+    link_kinds
+        int16 (links,): the place of each link's relation in `relations` where the row's node names
+        the column's, else that minus `len(relations)`, which is below 0.
     """
 
     edges: sparse.csr_array
     kinds: npt.NDArray[np.int16]
     nodes: Vocabulary
     relations: Vocabulary
+    links: sparse.csr_array
+    link_kinds: npt.NDArray[np.int16]
 
 
 def knowledge(
@@ -47,8 +59,10 @@ def knowledge(
 
     ``relations`` of an item is a JSON object: ``{"author": "Jane Austen", "part_of": ["i7"]}``.
     A target that is the id of an item is that item, any other is an entity, the same in whatever
-    relation and domain it is named. What is a node to one item alone ties it to nothing, and is
-    left out. Time and memory O(edges).
+    relation and domain it is named. A target may bring relations of its own:
+    ``{"director": {"name": "David Lynch", "worked_with": ["Kyle MacLachlan"]}}``; they are true of
+    it wherever it is named. What is a node to one item alone, and linked to none, ties it to
+    nothing, and is left out. Time and memory O(edges).
 
     Parameters
     ----------
@@ -58,8 +72,10 @@ def knowledge(
         Relation -> its weight, 1 where it is not named; 0 leaves it out.
     """
     told = dict(weights or {})
-    rows = [_edges(row, items, told) for row in _rows(table)]
-    named = {node for row in rows for node in row if node.startswith(ITEM)}
+    links: dict[tuple[str, str], Tie] = {}
+    rows = [_edges(row, items, told, links) for row in _rows(table)]
+    ends = (node for pair in links for node in pair)
+    named = {node for ties in (*rows, ends) for node in ties if node.startswith(ITEM)}
     for row, item in zip(rows, items.array.to_pylist(), strict=True):
         if ITEM + item in named:
             row[ITEM + item] = (1.0, ITSELF)
@@ -67,9 +83,14 @@ def knowledge(
     for row in rows:
         for node in row:
             borne[node] = borne.get(node, 0) + 1
-    nodes = Vocabulary([node for node, count in borne.items() if count > 1])
-    relations = Vocabulary([relation for row in rows for _, relation in row.values()])
-    return _compact(rows, nodes, relations)
+    linked = {node for pair in links for node in pair}
+    kept = {node for node, count in borne.items() if count > 1} | linked
+    nodes = Vocabulary(sorted(kept))
+    told_of = (*(tie for row in rows for tie in row.values()), *links.values())
+    relations = Vocabulary([relation for _, relation in told_of])
+    return KnowledgeGraph(
+        *_compact(rows, nodes, relations), nodes, relations, *_between(links, nodes, relations)
+    )
 
 
 def shown(node: str) -> str:
@@ -84,21 +105,56 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _edges(
-    row: dict[str, Any], items: Vocabulary, weights: Mapping[str, float]
-) -> dict[str, tuple[float, str]]:
-    """Return node -> (weight, relation): of several relations to one node, the heaviest."""
+    row: dict[str, Any],
+    items: Vocabulary,
+    weights: Mapping[str, float],
+    links: dict[tuple[str, str], Tie],
+) -> dict[str, Tie]:
+    """Return node -> tie, of several the heaviest; what the targets say is put into `links`."""
     found = [(BRAND + name, "brand") for name in _names(row["brand"])]
     found += [(CATEGORY + path, "category") for path in _names(row["categories"] or [])]
     said = json.loads(row["relations"]) if row["relations"] else {}
-    for relation, targets in said.items() if isinstance(said, dict) else ():
-        for name in _names(targets):
-            found.append(((ITEM if name in items else ENTITY) + name, relation))
-    out: dict[str, tuple[float, str]] = {}
+    for relation, node, more in _targets(said, items):
+        found.append((node, relation))
+        _link(node, more, items, weights, links)
+    out: dict[str, Tie] = {}
     for node, relation in sorted(found):
-        weight = weights.get(relation, 1.0)
-        if weight > out.get(node, (0.0, ""))[0]:
-            out[node] = weight, relation
+        _heavier(out, node, (weights.get(relation, 1.0), relation))
     return out
+
+
+def _link(  # noqa: PLR0917
+    node: str,
+    said: dict[str, Any],
+    items: Vocabulary,
+    weights: Mapping[str, float],
+    links: dict[tuple[str, str], Tie],
+    depth: int = 1,
+) -> None:
+    """Put what a node says of itself into `links`: (node, its target) -> tie."""
+    for relation, other, more in _targets(said, items):
+        if other != node:
+            _heavier(links, (node, other), (weights.get(relation, 1.0), relation))
+        if depth < DEEPEST:
+            _link(other, more, items, weights, links, depth + 1)
+
+
+def _heavier(ties: dict[Any, Tie], key: Any, tie: Tie) -> None:
+    if tie[0] > 0 and (-tie[0], tie[1]) < _order(ties.get(key)):
+        ties[key] = tie
+
+
+def _order(tie: Tie | None) -> Tie:
+    return (0.0, "") if tie is None else (-tie[0], tie[1])
+
+
+def _targets(said: Any, items: Vocabulary) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (relation, node, what the node says of itself) of a JSON object of relations."""
+    for relation, targets in said.items() if isinstance(said, dict) else ():
+        for target in targets if isinstance(targets, list) else [targets]:
+            own = dict(target) if isinstance(target, dict) else {}
+            for name in _names(own.pop("name", None) if isinstance(target, dict) else target):
+                yield relation, (ITEM if name in items else ENTITY) + name, own
 
 
 def _names(targets: Any) -> Iterator[str]:
@@ -111,8 +167,8 @@ def _names(targets: Any) -> Iterator[str]:
 
 
 def _compact(
-    rows: list[dict[str, tuple[float, str]]], nodes: Vocabulary, relations: Vocabulary
-) -> KnowledgeGraph:
+    rows: list[dict[str, Tie]], nodes: Vocabulary, relations: Vocabulary
+) -> tuple[sparse.csr_array, npt.NDArray[np.int16]]:
     kept = [
         sorted((at, *row[node]) for node in row if (at := nodes.row(node)) >= 0) for row in rows
     ]
@@ -127,4 +183,23 @@ def _compact(
         shape=(len(rows), len(nodes)),
     )
     kinds = np.array([relations.row(relation) for _, _, relation in flat], np.int16)
-    return KnowledgeGraph(edges, kinds, nodes, relations)
+    return edges, kinds
+
+
+def _between(
+    links: Mapping[tuple[str, str], Tie], nodes: Vocabulary, relations: Vocabulary
+) -> tuple[sparse.csr_array, npt.NDArray[np.int16]]:
+    """Return the links in both directions, of two between the same nodes the heavier."""
+    found: dict[tuple[int, int], tuple[float, int]] = {}
+    for (one, other), (weight, relation) in links.items():
+        at, to, kind = nodes.row(one), nodes.row(other), relations.row(relation)
+        for pair, told in (((at, to), kind), ((to, at), kind - len(relations))):
+            if (weight, told) > found.get(pair, (0.0, 0)):
+                found[pair] = weight, told
+    pairs = sorted(found)
+    heads = np.array([at for at, _ in pairs], np.int64)
+    indptr = np.searchsorted(heads, np.arange(len(nodes) + 1)).astype(np.int64)
+    weights = np.array([found[pair][0] for pair in pairs], np.float32)
+    tails = np.array([to for _, to in pairs], np.int32)
+    matrix = sparse.csr_array((weights, tails, indptr), shape=(len(nodes), len(nodes)))
+    return matrix, np.array([found[pair][1] for pair in pairs], np.int16)

@@ -15,8 +15,9 @@ import pydantic
 from scipy import sparse
 
 from endcap.features.catalogue import encode
-from endcap.features.knowledge import ITEM, ITSELF, KnowledgeGraph, knowledge, shown
+from endcap.features.knowledge import ITEM, ITSELF, knowledge, shown
 from endcap.models.base import PEOPLE, Answers, Hop, Rng
+from endcap.models.hops import HOPPED, along, degrees
 from endcap.models.linear import LinearModel
 from endcap.models.nearest import Columns, nearest
 from endcap.models.parallel import over_blocks
@@ -40,7 +41,8 @@ class Related(HistorySpec):
     (1 + n_j)^popular`` (d counts the items tied to e, n who took j), and a row of K that of its
     companions: cosines over people. So one past item brings what shares an author with what people
     take beside it. The `neighbours` largest effects are kept of each item **in each domain** of the
-    catalogue: a book brings films however many books are tied to it.
+    catalogue: a book brings films however many books are tied to it. With `hop` items reach what
+    their nodes are linked to as well (`models.hops`): films of whom a director worked with.
 
     Time O(domains x (sum over nodes of items^2 + items x neighbours x company)), memory
     O(domains x items x neighbours).
@@ -62,6 +64,8 @@ class Related(HistorySpec):
     """Companions of each item that such a step can reach."""
     weights: dict[str, float] = pydantic.Field(default_factory=dict)
     """Of relations, by name; 1 where none is given, 0 leaves one out."""
+    hop: float = pydantic.Field(default=0.1, ge=0, le=1)
+    """What a hop from node to node counts, one on each side at most; 0 takes none."""
     hub: int = pydantic.Field(default=5_000, ge=2)
     """A node that more items are tied to says nothing, and is left out."""
 
@@ -71,22 +75,25 @@ class Related(HistorySpec):
         taken = self.train_matrix(data).T.tocsr()
         domains = encode(data.item_table["domain"]).codes
         liked = 1 + np.bincount(rows_of(taken), minlength=len(domains))
-        links = self._links(graph, power(liked, self.popular), domains)
+        edges, kinds, ties, tie_kinds = along(graph, self.hop, self.damp)
+        links = self._links(edges, kinds, power(liked, self.popular), domains)
         company = self._company(taken, known=graph.edges.nnz > 0)
         effects = self._walk((links, company), power(liked, self.lift), domains, progress)
         rows = np.arange(len(data.items), dtype=np.int32)
-        about = graph.edges, graph.kinds, graph.nodes, graph.relations
-        return RelatedModel(
-            self, data.users, data.items, rows, effects, *about, links=links, company=company
-        )
+        about = edges, kinds, graph.nodes, graph.relations, ties, tie_kinds, links, company
+        return RelatedModel(self, data.users, data.items, rows, effects, *about)
 
     def _links(
-        self, graph: KnowledgeGraph, liked: Floats, domains: npt.NDArray[np.int32]
+        self,
+        edges: sparse.csr_array,
+        kinds: npt.NDArray[np.int16],
+        liked: Floats,
+        domains: npt.NDArray[np.int32],
     ) -> sparse.csr_array:
         """Return G: CSR float32 (items, items), rows summing to 1 or empty."""
-        degree = np.bincount(graph.edges.indices, minlength=graph.edges.shape[1])
+        degree = degrees(edges, kinds)
         worth = power(degree, -self.damp)
-        edges = scale_columns(graph.edges, (degree <= self.hub).astype(np.float32))
+        edges = scale_columns(edges, (degree <= self.hub).astype(np.float32))
         edges.eliminate_zeros()
         even = np.ones(len(liked))
         parts = []
@@ -135,8 +142,8 @@ class RelatedModel(LinearModel):
 
     Attributes
     ----------
-    edges, kinds, nodes, relations
-        As in `KnowledgeGraph`.
+    edges, kinds, nodes, relations, ties, tie_kinds
+        As `hops.along` returns them, and as in `KnowledgeGraph`.
     links, company
         CSR float32 (n_items, n_items): the two kinds of step, G and ``people K``.
     """
@@ -148,6 +155,8 @@ class RelatedModel(LinearModel):
     kinds: npt.NDArray[np.int16]
     nodes: Vocabulary
     relations: Vocabulary
+    ties: sparse.csr_array
+    tie_kinds: npt.NDArray[np.int16]
     links: sparse.csr_array
     company: sparse.csr_array
 
@@ -168,17 +177,46 @@ class RelatedModel(LinearModel):
 
     def _over(self, here: int, there: int) -> list[Hop]:
         """Return the hops over the node that ties two items most."""
-        (nodes, weights, kinds), (others, loads, marks) = self._ties(here), self._ties(there)
+        (nodes, weights, _), (others, loads, _) = self._ties(here), self._ties(there)
         both, mine, theirs = np.intersect1d(nodes, others, return_indices=True)
         best = int((weights[mine] * loads[theirs] * self._worth[both]).argmax())
-        node = self.nodes.ids([both[best]])[0]
-        out, back = self.relations.ids([kinds[mine[best]], marks[theirs[best]]])
-        if back == ITSELF:  # the one is named by the other
-            return [Hop(out, item=there)]
-        if out == ITSELF:
-            return [Hop(back, inverse=True, item=there)]
-        known = self.items.row(shown(node)) if node.startswith(ITEM) else -1
-        return [Hop(out, name=shown(node), item=known), Hop(back, inverse=True, item=there)]
+        out, back = (self._to(item, int(both[best])) for item in (here, there))
+        passed = [node for _, _, node in back[:-1]]
+        turned = zip(back[::-1], [*passed[::-1], -1], strict=False)  # no step back: it is the node
+        walk = [*out, *((relation, not inverse, to) for (relation, inverse, _), to in turned)]
+        steps = [Hop(relation, inverse, *self._named(to)) for relation, inverse, to in walk[:-1]]
+        return [*steps, Hop(*walk[-1][:2], item=there)]
+
+    def _to(self, item: int, node: int) -> list[tuple[str, bool, int]]:
+        """Return the steps from an item to a node: relation, whether inverse, node reached."""
+        nodes, weights, kinds = self._ties(item)
+        kind = int(kinds[np.searchsorted(nodes, node)])
+        if kind != HOPPED:
+            relation = self.relations.ids([kind])[0]
+            return [] if relation == ITSELF else [(relation, False, node)]
+        direct = kinds != HOPPED
+        leads = (self._lead(m, node) for m in nodes[direct].tolist())
+        told = [
+            (weight * lead, mark)
+            for weight, (lead, mark) in zip(weights[direct], leads, strict=True)
+        ]
+        best = int(np.argmax([weight for weight, _ in told]))
+        mark = told[best][1]
+        relation = self.relations.ids([mark if mark >= 0 else mark + len(self.relations)])[0]
+        return [*self._to(item, int(nodes[direct][best])), (relation, mark < 0, node)]
+
+    def _lead(self, node: int, other: int) -> tuple[float, int]:
+        """Return how much a hop from one node to another counts, and its mark; 0 where none is."""
+        start, stop = self.ties.indptr[node : node + 2]
+        at = start + int(np.searchsorted(self.ties.indices[start:stop], other))
+        if at == stop or self.ties.indices[at] != other:
+            return 0.0, 0
+        return float(self.ties.data[at]), int(self.tie_kinds[at])
+
+    def _named(self, node: int) -> tuple[str, int]:
+        """Return the name of a node, and its row where it is an item."""
+        name = self.nodes.ids([node])[0]
+        return shown(name), self.items.row(shown(name)) if name.startswith(ITEM) else -1
 
     def _ties(self, item: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], Ints]:
         span = slice(self.edges.indptr[item], self.edges.indptr[item + 1])
@@ -190,7 +228,7 @@ class RelatedModel(LinearModel):
 
     @cached_property
     def _worth(self) -> npt.NDArray[np.float64]:
-        degree = np.bincount(self.edges.indices, minlength=self.edges.shape[1])
+        degree = degrees(self.edges, self.kinds)
         return np.where(degree <= self.spec.hub, power(degree, -self.spec.damp), 0.0)
 
 

@@ -76,6 +76,8 @@ PATHS: Final[dict[str, dict[str, str]]] = {
         "named": "this names it as {relation}",
         "names item": "it names {name} as {relation}",
         "named item": "{name} names it as {relation}",
+        "link": "{one} {relation} {other}",
+        "names it": "{name} names this as {relation}",
         "people": "taken by the same people",
         "people item": "who took it took {name}",
     },
@@ -86,11 +88,14 @@ PATHS: Final[dict[str, dict[str, str]]] = {
         "named": "此商品把它列为“{relation}”",
         "names item": "它把 {name} 列为“{relation}”",
         "named item": "{name} 把它列为“{relation}”",
+        "link": "{one} 的“{relation}”是 {other}",
+        "names it": "{name} 把此商品列为“{relation}”",
         "people": "同一群人也选了",
         "people item": "选它的人也选了 {name}",
     },
 }
-"""Steps of a path: over a node that both items are tied to, or from item to item."""
+"""Steps of a path: over a node that both items are tied to, over several that are linked, or from
+item to item."""
 RELATIONS: Final[dict[str, str]] = {
     "author": "作者",
     "brand": "品牌",
@@ -106,6 +111,10 @@ RELATIONS: Final[dict[str, str]] = {
     "consumable_for": "适用主商品",
     "related_to": "相关商品",
     "similar_to": "相似商品",
+    "owned_by": "所有者",
+    "worked_with": "合作者",
+    "collaborated_with": "合作者",
+    "teacher": "讲师",
 }
 """Relations in Chinese; another is called as the catalogue calls it."""
 JOIN: Final = {"en": (", ", " and "), "zh": ("、", " 和 ")}
@@ -162,28 +171,57 @@ def path_in_words(
     ['author / story: Herbert']
     >>> path_in_words([Step("people", item_id="x"), Step("part_of", item_id="y")], {}, "zh")
     ['选它的人也选了 x', '它把此商品列为“所属系列”']
+    >>> far = [Step("director", name="Lynch"), Step("worked_with", name="Laura Dern")]
+    >>> path_in_words([*far, Step("actor", True, item_id="y")], {})
+    ['director: Lynch', 'Lynch worked with Laura Dern', 'actor: Laura Dern']
     """
-    texts, said = PATHS[language], []
-    at = 0
+    texts, said, at = PATHS[language], list[str](), 0
     while at < len(path):
-        step, ties = path[at], path[at + 1 : at + 2]
-        relation = _relation(step.relation, language)
-        tied = not step.inverse and step.relation != PEOPLE
-        if tied and ties and ties[0].inverse:  # both items are tied to what is between
-            other = _relation(ties[0].relation, language)
-            name = step.name or _title(step.item_id or "", facts)
-            kind = "node" if other == relation else "two"
-            said.append(texts[kind].format(relation=relation, other=other, name=name))
-            at += 2
-            if at < len(path):
-                said.append(_title(ties[0].item_id or "", facts))
+        step = path[at]
+        people = step.relation == PEOPLE
+        end = next((n for n in range(at, len(path)) if path[n].relation == PEOPLE), len(path))
+        if not people and end - at > 1:
+            said += _walk(path[at:end], facts, language)
+            if end < len(path):
+                said.append(_reached(path[end - 1], facts))
+            at = end
             continue
         at += 1
-        kind = "named" if step.inverse else "names"
-        kind = "people" if step.relation == PEOPLE else kind
+        kind = "people" if people else "named" if step.inverse else "names"
         kind = kind if at == len(path) else f"{kind} item"
-        said.append(texts[kind].format(relation=relation, name=_title(step.item_id or "", facts)))
+        relation = _relation(step.relation, language)
+        said.append(texts[kind].format(relation=relation, name=_reached(step, facts)))
     return said
+
+
+def _walk(
+    steps: Sequence[Step], facts: Mapping[str, dict[str, Any]], language: Language
+) -> list[str]:
+    """Say how two items or more steps apart are tied, step by step."""
+    texts = PATHS[language]
+    relations = [_relation(step.relation, language) for step in steps]
+    reached = [_reached(step, facts) for step in steps]
+    first, last = steps[0], steps[-1]
+    if len(steps) == 2 and not first.inverse and last.inverse:  # both are tied to what is between
+        relation, other = relations
+        kind = "node" if other == relation else "two"
+        return [texts[kind].format(relation=relation, other=other, name=reached[0])]
+    said = [
+        texts["named item" if first.inverse else "node"].format(
+            relation=relations[0], name=reached[0]
+        )
+    ]
+    for at in range(1, len(steps) - 1):
+        one, other = reached[at - 1 : at + 1]
+        if steps[at].inverse:
+            one, other = other, one
+        said.append(texts["link"].format(one=one, relation=relations[at], other=other))
+    kind = "node" if last.inverse else "names it"
+    return [*said, texts[kind].format(relation=relations[-1], name=reached[-2])]
+
+
+def _reached(step: Step, facts: Mapping[str, dict[str, Any]]) -> str:
+    return step.name or _title(step.item_id or "", facts)
 
 
 def _relation(name: str, language: Language) -> str:

@@ -120,6 +120,29 @@ def _link(value: Any) -> str | None:
     return address
 
 
+def parse_relations(value: Any) -> str | None:
+    """Return the canonical text of what an item is tied to; a target that is an object has a name.
+
+    ``{"director": {"name": "David Lynch", "worked_with": ["Laura Dern"]}}``
+    """
+    tree = cells.json_object(value)
+    open_ = [("relations", tree)]
+    while open_:
+        where, said = open_.pop()
+        for relation, targets in (said or {}).items():
+            for target in targets if isinstance(targets, list) else [targets]:
+                if isinstance(target, dict):
+                    _check_name(target, f"{where}.{relation}")
+                    open_.append((f"{where}.{relation}", target))
+    return cells.json_text(tree)
+
+
+def _check_name(target: dict[str, Any], where: str) -> None:
+    name = target.get("name")
+    if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+        raise Refused("missing-name", f"{where}: {show(target)} has no name.")
+
+
 _ITEM_PARSERS: Final[dict[str, Parse]] = {
     "item_id": cells.Id(),
     "group_id": cells.Text(cells.MAX_ID),
@@ -136,7 +159,7 @@ _ITEM_PARSERS: Final[dict[str, Parse]] = {
     "stock": cells.whole(-(10**9), 10**12),
     "image": _link,
     "url": _link,
-    "relations": cells.json_text,
+    "relations": parse_relations,
     "created": parse_time,
     "expires": parse_time,
 }

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 REASONS: Final[dict[str, str]] = {
     "missing-id": "a row of the catalogue or of the users has no id",
+    "missing-name": "a target of a relation is an object without a name",
     "missing-actor": "neither user_id nor visitor_id says who acted",
     "missing-item": "an event of this kind needs an item_id",
     "missing-kind": "the event does not say what happened",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -77,7 +78,9 @@ def test_row_54_a_title_that_is_a_formula_is_quoted_in_csv_and_whole_in_parquet(
         return [
             replace(
                 slate,
-                items=tuple(replace(i, properties={"title": evil}) for i in slate.items),
+                items=tuple(
+                    msgspec.structs.replace(i, properties={"title": evil}) for i in slate.items
+                ),
             )
             for slate in answer(requests)
         ]

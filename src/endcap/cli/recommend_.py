@@ -2,11 +2,11 @@
 
 import json
 import logging
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -147,5 +147,7 @@ def _plain(shop: Shop, slate: Slate, lang: Language) -> dict[str, Any]:
 def _reason(reason: Any) -> dict[str, Any]:
     share = reason.share if reason.share == reason.share else None  # JSON has no NaN
     said = {"kind": reason.kind, "item_id": reason.item_id, "event": reason.event, "share": share}
-    said["path"] = [{k: v for k, v in asdict(step).items() if v} for step in reason.path]
+    said["path"] = [
+        {k: v for k, v in msgspec.structs.asdict(step).items() if v} for step in reason.path
+    ]
     return {key: value for key, value in said.items() if value not in (None, "", [])}

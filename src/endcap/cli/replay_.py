@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +58,7 @@ def _plain(found: Replayed) -> dict[str, object]:
         "gone": found.gone,
         "request": asked,
         "answered": found.answered,
-        "slate": found.slate and asdict(found.slate),
+        "slate": found.slate and found.slate.plain(),
     }
 
 

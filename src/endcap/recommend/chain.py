@@ -1,8 +1,9 @@
 """One level of the fallback chain: evidence, retrieve and filter, rank, explain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -123,10 +124,13 @@ def _among(known: list[Pick], new: list[Pick], first: Blend | None, level: str) 
         ladder, rungs = -first.scores, [pick.score for pick in known]
         places = np.searchsorted(ladder, [-pick.score for pick in new], side="right")
         new = [
-            replace(pick, score=rungs[min(int(at), len(rungs) - 1)])
+            msgspec.structs.replace(pick, score=rungs[min(int(at), len(rungs) - 1)])
             for pick, at in zip(new, places, strict=True)
         ]
-    return sorted([*known, *(replace(pick, level=level) for pick in new)], key=lambda p: -p.score)
+    return sorted(
+        [*known, *(msgspec.structs.replace(pick, level=level) for pick in new)],
+        key=lambda p: -p.score,
+    )
 
 
 def _due(artefact: Artefact, level: Level, query: Queries) -> dict[int, int]:

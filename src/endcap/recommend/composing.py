@@ -6,6 +6,7 @@ from itertools import groupby
 from math import nan
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -95,7 +96,7 @@ def apply_rules(  # noqa: PLR0917
         picks = [by_id[posed.item_ids[at]] for at in drawn.order]
         if drawn.at >= 0:
             marks: dict[str, Any] = {"explored": drawn.explored, "propensity": drawn.propensity}
-            picks[drawn.at] = replace(picks[drawn.at], **marks)
+            picks[drawn.at] = msgspec.structs.replace(picks[drawn.at], **marks)
         effects.append(_of_exploration(posed.problem, composed, drawn, request))
     return picks, tuple(effects), cost
 
@@ -113,7 +114,7 @@ def told(picks: Sequence[Pick], valued: Worth | None) -> list[Pick]:
     """Return the picks with what each is expected to bring."""
     if valued is None or valued.trouble == UNTAUGHT:
         return list(picks)
-    return [replace(pick, expected=valued.of(at)) for at, pick in enumerate(picks)]
+    return [msgspec.structs.replace(pick, expected=valued.of(at)) for at, pick in enumerate(picks)]
 
 
 def warm() -> None:

@@ -1,10 +1,10 @@
 """Reasons: the past events that speak for an item, and what its score would be without them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
@@ -129,7 +129,7 @@ def _led(reason: Reason, model: Model, evidence: Evidence, item: int) -> Reason:
         for hop, item_id in zip(hops, ids, strict=True)
     )
     kind = "history" if path and reason.kind == "content" else reason.kind
-    return replace(reason, kind=kind, path=path)
+    return msgspec.structs.replace(reason, kind=kind, path=path)
 
 
 def _losses(

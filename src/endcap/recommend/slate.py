@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from math import isnan, nan
-from typing import Any, Self
+from typing import Any, Self, cast
 
+import msgspec
 import pydantic
 
 from endcap.recommend.filters.expression import understood
@@ -73,8 +74,7 @@ class Request(Strict):
         return self
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One step of the path that leads from a past item to a recommended one.
 
     Attributes
@@ -95,9 +95,8 @@ class Step:
     item_id: str | None = None
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Reason:
-    """Why an item is in the slate; nobody changes it (frozen, it would take twice the time).
+class Reason(msgspec.Struct, frozen=True, gc=False):
+    """Why an item is in the slate.
 
     Attributes
     ----------
@@ -161,9 +160,8 @@ class Expected:
         return cls(*(nan if isnan(total) else total for total in told))
 
 
-@dataclass(slots=True)
-class SlateItem:
-    """One item on the shelf; nobody changes it (frozen, it would take twice the time).
+class SlateItem(msgspec.Struct, frozen=True):
+    """One item on the shelf.
 
     Attributes
     ----------
@@ -180,7 +178,7 @@ class SlateItem:
     score: float
     source: str
     reasons: tuple[Reason, ...] = ()
-    properties: dict[str, Any] = field(default_factory=dict)  # title, price, image: for showing
+    properties: dict[str, Any] = {}  # title, price, image: for showing
     expected: Expected | None = None
     explored: bool = False
     propensity: float = 1.0
@@ -229,6 +227,10 @@ class Slate:
         told = [item.expected for item in self.items if item.expected is not None]
         return Expected.total(told) if told and len(told) == len(self.items) else None
 
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values, times as text."""
+        return cast("dict[str, Any]", msgspec.to_builtins(self, enc_hook=as_number))
+
     @property
     def sources(self) -> list[str]:
         """The items that its reasons name."""
@@ -240,3 +242,8 @@ class Slate:
                 elif reason.item_id is not None:
                     told[reason.item_id] = None
         return list(told)
+
+
+def as_number(value: Any) -> Any:
+    """Return a NumPy scalar as a number."""
+    return value.item()

@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import structlog
 
 from endcap.events.store import EventLog
 from endcap.recommend.slate import Slate
 from endcap.schema.errors import StoreError
+from endcap.schema.kinds import IMPRESSION
 from endcap.schema.stages import stage
 from endcap.schema.tables import EVENTS
 from endcap.serve.behind import LINGER_SECONDS, Behind
@@ -33,36 +35,33 @@ def impressions(shown: Sequence[Shown], received: datetime) -> pa.Table:
 
     The slate's position counts from 1; the propensity is below 1 where exploration may fill it.
     """
-    sizes = [len(one.slate.items) for one in shown]
-    items = [item for one in shown for item in one.slate.items]
-
-    def each(tell: Callable[[Shown], object]) -> list[object]:
-        told = [(tell(one), size) for one, size in zip(shown, sizes, strict=True)]
-        return [value for value, size in told for _ in range(size)]
-
-    requests = each(lambda one: one.slate.request_id)
-    ranks = [item.rank for item in items]
-    columns: dict[str, Sequence[object]] = {
-        "event_id": [f"{of}-{rank}" for of, rank in zip(requests, ranks, strict=True)],
-        "kind": ["impression"] * len(items),
-        "time": each(lambda one: one.slate.generated_at),
-        "received": [received] * len(items),
-        "user_id": each(lambda one: one.user_id),
-        "visitor_id": each(lambda one: one.visitor_id),
-        "item_id": [item.item_id for item in items],
-        "placement": each(lambda one: one.slate.placement),
-        "request_id": requests,
-        "position": ranks,
-        "propensity": [item.propensity for item in items],
-        "properties": each(lambda one: _served(one.slate)),
+    slates = [one.slate for one in shown]
+    items = [item for slate in slates for item in slate.items]
+    told: dict[str, Sequence[object]] = {
+        "kind": [IMPRESSION] * len(slates),
+        "time": [slate.generated_at for slate in slates],
+        "received": [received] * len(slates),
+        "user_id": [one.user_id for one in shown],
+        "visitor_id": [one.visitor_id for one in shown],
+        "placement": [slate.placement for slate in slates],
+        "request_id": [slate.request_id for slate in slates],
+        "properties": [_served(slate) for slate in slates],
     }
-    return pa.table(
-        [
-            pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(len(items), f.type)
-            for f in EVENTS
-        ],
-        schema=EVENTS,
-    )
+    each: dict[str, Sequence[object]] = {
+        "event_id": [f"{slate.request_id}-{i.rank}" for slate in slates for i in slate.items],
+        "item_id": [item.item_id for item in items],
+        "position": [item.rank for item in items],
+        "propensity": [item.propensity for item in items],
+    }
+    # What a slate says of all its items is put into Arrow once, and repeated there.
+    of = pa.array(np.repeat(np.arange(len(slates)), [len(slate.items) for slate in slates]))
+
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        if name in each:
+            return pa.array(each[name], kind)
+        return pa.array(told[name], kind).take(of) if name in told else pa.nulls(len(of), kind)
+
+    return pa.table([column(field.name, field.type) for field in EVENTS], schema=EVENTS)
 
 
 def _served(slate: Slate) -> str | None:

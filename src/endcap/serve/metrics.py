@@ -65,6 +65,11 @@ class Metrics:
             "Impressions not logged because their queue was full or the store failed.",
             registry=registry,
         )
+        self.posts_refused = Counter(
+            "endcap_posts_refused",
+            "Posts of events that were not read, because others waited too long already.",
+            registry=registry,
+        )
         self.slates_dropped = Counter(
             "endcap_slates_dropped",
             "Slates not kept for replay because their queue was full or the store failed.",

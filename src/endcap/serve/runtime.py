@@ -27,6 +27,7 @@ from endcap.schema.stages import traced
 from endcap.schema.trust import CLAIMED
 from endcap.serve import threads
 from endcap.serve.answered import SlateWriter
+from endcap.serve.crowd import Crowd
 from endcap.serve.erasing import Eraser
 from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
@@ -72,6 +73,8 @@ class Runtime:
         Takes people out of everything.
     running
         Idempotency keys of the writes being worked on, with the hash of each request.
+    crowd
+        Those whose events are under way.
     together
         Takes single events, by whether they come from browsers.
     slates, asked_at
@@ -107,6 +110,7 @@ class Runtime:
         self.keys = KeyRing(settings.store.folder)
         self.rates = open_rates(settings.limits, settings.live, counts)
         self.running: dict[str, str] = {}
+        self.crowd = Crowd(on_refused=self.metrics.posts_refused.inc)
         self.together = {claims: Together(self, claims=claims) for claims in (False, True)}
         self.kinds = {
             **{name: kind.weight for name, kind in KINDS.items()},

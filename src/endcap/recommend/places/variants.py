@@ -1,9 +1,10 @@
 """Variants of one product: one of them is shown, one that is in stock."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -76,7 +77,7 @@ class Variants:
                     stands = pick.item_id if known else self._in_stock(pick.item_id, code)
                     if stands:
                         self.shown.add(code)
-                        yield pick if known else replace(pick, item_id=stands)
+                        yield pick if known else msgspec.structs.replace(pick, item_id=stands)
 
     def _of(self, item_ids: Iterable[str]) -> Rows:
         rows = self.columns.rows(item_ids)

@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from endcap.recommend.replaying.witness import Heard, Witness
-from endcap.recommend.slate import Request, Slate
+from endcap.recommend.slate import Request, Slate, as_number
 from endcap.recommend.state import History
 from endcap.schema.errors import DataError
 from endcap.schema.version import __version__
@@ -168,10 +168,5 @@ def fingerprint(history: History) -> bytes:
 
 def digest(slate: Slate) -> bytes:
     """Return a hash of everything in a slate but its name: one bit off, another hash."""
-    told = msgspec.msgpack.encode(replace(slate, request_id=""), enc_hook=_number)
+    told = msgspec.msgpack.encode(replace(slate, request_id=""), enc_hook=as_number)
     return blake2b(told, digest_size=16).digest()
-
-
-def _number(value: Any) -> Any:
-    """Return a NumPy scalar as a number."""
-    return value.item()

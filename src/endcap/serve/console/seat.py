@@ -146,7 +146,7 @@ def as_json(seat: Seat) -> dict[str, Any]:
                 }
                 for visit in seat.visits
             ],
-            "slate": {**asdict(seat.slate), "generated_at": seat.slate.generated_at.isoformat()},
+            "slate": seat.slate.plain(),
             "like": {"item_id": seat.like, "items": [c.product.item_id for c in seat.alike]},
             "evidence": asdict(seat.evidence),
             "happening": asdict(seat.happening) if seat.happening else None,

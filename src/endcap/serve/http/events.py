@@ -13,16 +13,18 @@ from endcap.serve.intake import EVENT_ROWS, Intake
 
 async def post_event(call: Call) -> Answer:
     """Take one event, with those that arrive in the same moment where that makes no difference."""
-    row = read_row(call, EVENT_ROWS)
-    if call.key or traced() or not row.get("event_id"):
-        return await _store(call, await receive(call, EVENT_ROWS, one=True))
-    together = call.runtime.together[is_public(call)]
-    return whole_answer(202, *await together.take(row, call.body, limit_doer(call)))
+    with call.runtime.crowd.entered():
+        row = read_row(call, EVENT_ROWS)
+        if call.key or traced() or not row.get("event_id"):
+            return await _store(call, await receive(call, EVENT_ROWS, one=True))
+        together = call.runtime.together[is_public(call)]
+        return whole_answer(202, *await together.take(row, call.body, limit_doer(call)))
 
 
 async def post_events(call: Call) -> Answer:
     """Take a batch of events."""
-    return await _store(call, await receive(call, EVENT_ROWS))
+    with call.runtime.crowd.entered():
+        return await _store(call, await receive(call, EVENT_ROWS))
 
 
 async def _store(call: Call, intake: Intake) -> Answer:

@@ -5,6 +5,8 @@ from dataclasses import astuple, replace
 from math import isfinite, nan
 from typing import Any, cast
 
+import msgspec
+
 from endcap.recommend.counterfactual import Counterfactual, counterfactuals, rule_of
 from endcap.recommend.places.groups import Group, groups
 from endcap.recommend.recipe import SIMILAR
@@ -132,7 +134,7 @@ async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
     runtime.impressions.put(Shown(slate, ask.user_id, ask.visitor_id))
     language, facts = language_of(call, ask.lang), runtime.live.facts(slate.sources)
     if getattr(call.request.state, "key_kind", "") == "public":
-        bare = tuple(replace(item, expected=None) for item in slate.items)
+        bare = tuple(msgspec.structs.replace(item, expected=None) for item in slate.items)
         # Margins and promotions are the shop's own.
         slate = replace(slate, items=bare, rules=(), cost=nan, objective={})
     if stranger:
@@ -149,7 +151,9 @@ def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:
 def _discreet(slate: Slate, told: set[str]) -> Slate:
     """Leave out which past items speak for an item, but for those that the request named."""
     items = [
-        replace(item, reasons=tuple(r if r.item_id in told else _vague(r) for r in item.reasons))
+        msgspec.structs.replace(
+            item, reasons=tuple(r if r.item_id in told else _vague(r) for r in item.reasons)
+        )
         for item in slate.items
     ]
     return replace(slate, items=tuple(items))

@@ -123,6 +123,15 @@ def test_a_browser_does_not_learn_where_an_account_lives(shop: Served, tmp_path:
     assert shown(public, user_id="ann", **PARIS) == {"p1", "p2"}
 
 
+def test_a_device_that_knows_no_place_may_say_so(shop: Served) -> None:
+    near_me(shop)
+    body = {"placement": "near-me", "lat": None, "lon": None}
+    assert shop.client.post("/v1/recommendations", json=body).json()["items"] == []
+    for path in ("/v1/recommendations", "/v1/groups", "/v1/items/p1/similar"):
+        assert shop.client.get(path, params={"lat": "null"}).status_code == 422, path
+        assert shop.client.get(path, params=PARIS).status_code == 200, path
+
+
 @pytest.mark.parametrize("where", [{"lat": 90.1}, {"lon": -181}, {"lat": "north"}, {"lon": "nan"}])
 def test_no_place_on_earth_is_refused_by_name(shop: Served, where: dict[str, Any]) -> None:
     (name,) = where

@@ -51,8 +51,8 @@ async def get_similar(call: Call) -> Answer:
         placement=SIMILAR,
         context_items=(call.path("item_id"),),
         k=query.k,
-        lat=query.lat,
-        lon=query.lon,
+        lat=_degrees(query.lat),
+        lon=_degrees(query.lon),
         request_id=dated_token(),
     )
     return await _show(call, await answer_in_time(call.runtime, request, query.timeout_ms), query)
@@ -68,8 +68,8 @@ async def get_groups(call: Call) -> Answer:
         placement=query.placement,
         k=query.k,
         filter=query.filter,
-        lat=query.lat,
-        lon=query.lon,
+        lat=_degrees(query.lat),
+        lon=_degrees(query.lon),
         vouched=not _is_stranger(call, query),
     )
     runtime = call.runtime
@@ -82,6 +82,10 @@ async def get_groups(call: Call) -> Answer:
     told = [GroupOut(g.value, g.share, [item.item_id for item in g.items]) for g in found]
     out = GroupsOut(query.by, query.placement, told)
     return Answer(200, out, {"cache-control": "no-store"})
+
+
+def _degrees(said: float | msgspec.UnsetType | None) -> float | None:
+    return None if isinstance(said, msgspec.UnsetType) else said
 
 
 def _forbid_accounts(call: Call, ask: Ask | GroupsQuery) -> None:
@@ -105,8 +109,8 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         filter=ask.filter,
         boost=ask.boost,
         seed=ask.seed,
-        lat=ask.lat,
-        lon=ask.lon,
+        lat=_degrees(ask.lat),
+        lon=_degrees(ask.lon),
         vouched=not _is_stranger(call, ask),
         prices=ask.prices,
         request_id=dated_token(),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from endcap.events.validate.cells import NO_LIVE_PERSON
 from endcap.recommend.filters.lexer import MAX_BYTES
@@ -290,8 +290,8 @@ class SimilarQuery(Struct, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     user_id: Id | None = None
     visitor_id: Id | None = None
-    lat: Latitude | None = None
-    lon: Longitude | None = None
+    lat: Latitude | UnsetType = UNSET
+    lon: Longitude | UnsetType = UNSET
     timeout_ms: Timeout = 0
     lang: Language = "auto"
     explain: Explain = ""
@@ -316,8 +316,8 @@ class Ask(Struct, forbid_unknown_fields=True):
     prices: Annotated[
         bool, Meta(description="Say what each rule costs: takes a slate more for each.")
     ] = False
-    lat: Latitude | None = None
-    lon: Longitude | None = None
+    lat: Latitude | UnsetType | None = UNSET
+    lon: Longitude | UnsetType | None = UNSET
     timeout_ms: Timeout = 0
     lang: Language = "auto"
     explain: Explain = ""
@@ -329,6 +329,8 @@ class AskQuery(Ask):
     context_items: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
     exclude: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
     rank: Annotated[list[Id], Meta(max_length=MAX_QUERY_LIST)] = []
+    lat: Latitude | UnsetType = UNSET
+    lon: Longitude | UnsetType = UNSET
 
 
 class GroupsQuery(Struct, forbid_unknown_fields=True):
@@ -350,8 +352,8 @@ class GroupsQuery(Struct, forbid_unknown_fields=True):
     placement: Id = "home"
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
     filter: Condition = ""
-    lat: Latitude | None = None
-    lon: Longitude | None = None
+    lat: Latitude | UnsetType = UNSET
+    lon: Longitude | UnsetType = UNSET
 
 
 class AudienceAsk(Struct, forbid_unknown_fields=True, kw_only=True):

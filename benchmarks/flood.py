@@ -1,8 +1,8 @@
 """Too much for minutes: three times as many events at once as may wait, and what the server holds.
 
 1,500 connections post batches of 100 at once, each as soon as its last was answered: 150,000 events
-where 50,000 may wait for the disk. Who is refused (429) sends the same again after a second. What
-was acknowledged is counted in the store afterwards.
+where 50,000 may wait for the disk. Who is refused (429) sends the same again after two seconds.
+What was acknowledged is counted in the store afterwards.
 
     python -m benchmarks flood --seconds 600
     python -m benchmarks flood --quick
@@ -31,7 +31,7 @@ from endcap.schema.settings import StoreSettings
 
 SECONDS, QUICK_SECONDS = 600.0, 3.0
 SIZE, CONNECTIONS = 100, 1_500
-AGAIN_S = 1.0
+AGAIN_S = 2.0
 STORED, REFUSED = 202, 429
 EVENT = '{"event_id":"%s","kind":"view","user_id":"u%d","item_id":"i%d"}'
 

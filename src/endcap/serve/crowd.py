@@ -1,7 +1,6 @@
 """How many may post events at once: as many as are answered in time."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,13 +10,16 @@ from endcap.schema.errors import BusyError
 MANY: Final = 100
 """So few are always let in: a disk that pauses for seconds is no crowd."""
 PATIENCE_S: Final = 2.0
+RECENT: Final = 0.05
+"""Share of the latest post in the mean."""
 
 
 class Crowd:
-    """Those whose events are under way; while the first of many waits too long, nobody comes in.
+    """Those whose events are under way; where one more would wait too long, it is not let in.
 
-    Where the time goes (reading, validating, the disk, telling others) does not matter, nor how
-    fast the machine is: what is under way is what it stores in `patience_s`, more or less, and so
+    How long is foretold from those before (who found `n` there and took `t` seconds: each takes
+    ``t / n``, Little's law). Where the time goes (validating, the disk, telling others) does not
+    matter, nor how fast the machine is: what is under way is what it stores in `patience_s`, and so
     is the memory it takes. Belongs to one event loop.
 
     Parameters
@@ -40,7 +42,8 @@ class Crowd:
     ) -> None:
         self._on_refused, self._many, self._patience_s = on_refused, many, patience_s
         self._clock = clock
-        self._since: OrderedDict[object, float] = OrderedDict()
+        self._here = 0
+        self._pace = 0.0
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -51,19 +54,18 @@ class Crowd:
         BusyError
             Nothing was read of what was sent.
         """
-        now = self._clock()
-        if len(self._since) >= self._many:
-            waited = now - next(iter(self._since.values()))
-            if waited > self._patience_s:
-                self._on_refused()
-                raise BusyError(
-                    f"{len(self._since)} posts are under way, the first for {waited:.1f} s.",
-                    hint="Nothing of this one was stored; send it again later.",
-                    retry_after=waited,
-                )
-        place = object()
-        self._since[place] = now
+        wait = self._here * self._pace
+        if self._here >= self._many and wait > self._patience_s:
+            self._on_refused()
+            raise BusyError(
+                f"{self._here} posts are under way; it would take {wait:.1f} s.",
+                hint="Nothing of this one was stored; send it again later.",
+                retry_after=wait,
+            )
+        self._here += 1
+        found, began = self._here, self._clock()
         try:
             yield
         finally:
-            del self._since[place]
+            self._here -= 1
+            self._pace += RECENT * ((self._clock() - began) / found - self._pace)

@@ -16,7 +16,7 @@ from endcap.evaluate.learning_report import rows, said_of_chances, table, to_dic
 from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.mixing import Mix
 from endcap.evaluate.tuning import Trial
-from endcap.evaluate.wiring import recipe_of
+from endcap.evaluate.wiring import ADDED, recipe_of
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import DAY_US, Temporal
 from endcap.recommend.artefacts import (
@@ -132,6 +132,20 @@ def test_a_recipe_holds_the_settings_that_won(chosen: Chosen) -> None:
     session = recipe.placements["similar"].levels[0]
     assert (session.name, session.evidence) == ("session", "context")
     assert dict(session.weights) == chosen.moment.weights
+
+
+def test_other_places_are_answered_by_what_the_shop_recipe_begins_with(chosen: Chosen) -> None:
+    """But for what is blended from models that are chosen."""
+    shop, ours = load_recipe().placements, recipe_of(chosen).placements
+    open_to_choice = {"home", "similar", "cart"}
+    for name in sorted(set(shop) - open_to_choice):
+        first = shop[name].levels[0]
+        mine = [model for model in first.weights if model in ADDED]
+        if mine and first.name != "personal":
+            assert set(ours[name].levels[0].weights) >= set(mine), name
+    goes_with = ours["bought-together"].levels[0]
+    assert (goes_with.evidence, dict(goes_with.weights)) == ("history", {"beside": 1.0})
+    assert recipe_of(chosen).models["beside"] == load_recipe().models["beside"]
 
 
 def test_groceries_may_come_again(data: Dataset) -> None:

@@ -20,7 +20,7 @@ NAME: Final = "chosen"
 CART: Final = "cart"
 FLOORS: Final = ("trending", "popular")
 """Answer when nothing is known of a shopper."""
-ADDED: Final = ("together", "viewed", "refill", "trending-near", "tied", "related")
+ADDED: Final = ("together", "beside", "viewed", "refill", "trending-near", "tied", "related")
 """What places beside the page and the cart are answered from; cheap to fit, and not chosen."""
 
 

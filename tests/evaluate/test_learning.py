@@ -148,6 +148,14 @@ def test_other_places_are_answered_by_what_the_shop_recipe_begins_with(chosen: C
     assert recipe_of(chosen).models["beside"] == load_recipe().models["beside"]
 
 
+def test_one_variant_of_each_product_is_shown_where_the_shop_recipe_says_so(chosen: Chosen) -> None:
+    shop, ours = load_recipe().placements, recipe_of(chosen).placements
+    assert {name: place.variants for name, place in ours.items()} == {
+        name: place.variants for name, place in shop.items()
+    }
+    assert ours[HOME].variants == "one"
+
+
 def test_groceries_may_come_again(data: Dataset) -> None:
     trial = Trial.of(validation(data), exclude_seen=False, heat_users=30)
     recipe = recipe_of(choose({"popular": Entrant("popular")}, trial))

@@ -53,18 +53,20 @@ def recipe_of(chosen: Chosen, *, ranked: bool = False) -> Recipe:
     session, context = (_moment(evidence, moment) for evidence in ("session", "context"))
     exam = chosen.trial.exam
     seen = (exam.split.target or "purchase", "dismiss") if exam.exclude_seen else ("dismiss",)
-    closed = shop.placements[SIMILAR].closed
+
+    def place(name: str, levels: tuple[Level, ...], hide: Hide) -> Placement:
+        kept = shop.placements[name]
+        return Placement(levels=levels, hide=hide, closed=kept.closed, variants=kept.variants)
+
     return Recipe(
         name=NAME,
         description=f"Chosen on validation: {chosen.trial.exam.split.protocol}.",
         models=models,
         placements={
             **_places(shop, personal, models, floors),
-            HOME: Placement(levels=(home, *session, *floors), hide=Hide(kinds=seen)),
-            SIMILAR: Placement(
-                levels=(*context, *floors), hide=Hide(kinds=("dismiss",)), closed=closed
-            ),
-            CART: Placement(levels=(*context, personal, *floors), hide=Hide(kinds=("dismiss",))),
+            HOME: place(HOME, (home, *session, *floors), Hide(kinds=seen)),
+            SIMILAR: place(SIMILAR, (*context, *floors), Hide(kinds=("dismiss",))),
+            CART: place(CART, (*context, personal, *floors), Hide(kinds=("dismiss",))),
         },
     )
 

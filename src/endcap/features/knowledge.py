@@ -13,6 +13,8 @@ from endcap.prepare.vocabulary import Vocabulary
 
 ITEM, ENTITY, BRAND, CATEGORY = "i:", "e:", "b:", "c:"
 """Before the name of a node: a brand of the name of a person is somebody else."""
+OWN: Final = {"brand": BRAND, "category": CATEGORY}
+"""Relations that name a brand or a category of the catalogue."""
 ITSELF: Final = ""
 """The relation of an item to the node that it is itself."""
 DEEPEST: Final = 3
@@ -61,8 +63,9 @@ def knowledge(
     A target that is the id of an item is that item, any other is an entity, the same in whatever
     relation and domain it is named. A target may bring relations of its own:
     ``{"director": {"name": "David Lynch", "worked_with": ["Kyle MacLachlan"]}}``; they are true of
-    it wherever it is named. What is a node to one item alone, and linked to none, ties it to
-    nothing, and is left out. Time and memory O(edges).
+    it wherever it is named. ``brand`` and ``category`` name those of the catalogue, and what these
+    say of themselves names their like. What is a node to one item alone, and linked to none, ties
+    it to nothing, and is left out. Time and memory O(edges).
 
     Parameters
     ----------
@@ -132,7 +135,8 @@ def _link(  # noqa: PLR0917
     depth: int = 1,
 ) -> None:
     """Put what a node says of itself into `links`: (node, its target) -> tie."""
-    for relation, other, more in _targets(said, items):
+    kind = node[: len(ENTITY)]
+    for relation, other, more in _targets(said, items, kind if kind in OWN.values() else ""):
         if other != node:
             _heavier(links, (node, other), (weights.get(relation, 1.0), relation))
         if depth < DEEPEST:
@@ -148,13 +152,19 @@ def _order(tie: Tie | None) -> Tie:
     return (0.0, "") if tie is None else (-tie[0], tie[1])
 
 
-def _targets(said: Any, items: Vocabulary) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield (relation, node, what the node says of itself) of a JSON object of relations."""
+def _targets(
+    said: Any, items: Vocabulary, kind: str = ""
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (relation, node, what the node says of itself) of a JSON object of relations.
+
+    What a brand or a category (`kind`) names is its like.
+    """
     for relation, targets in said.items() if isinstance(said, dict) else ():
         for target in targets if isinstance(targets, list) else [targets]:
             own = dict(target) if isinstance(target, dict) else {}
             for name in _names(own.pop("name", None) if isinstance(target, dict) else target):
-                yield relation, (ITEM if name in items else ENTITY) + name, own
+                mark = kind or OWN.get(relation) or (ITEM if name in items else ENTITY)
+                yield relation, mark + name, own
 
 
 def _names(targets: Any) -> Iterator[str]:

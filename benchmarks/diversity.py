@@ -5,13 +5,20 @@ into slates of 10. How variety is measured, how sharply scores fall and how far 
 chosen on validation, for each loss of NDCG that is allowed; the test is asked once. Coverage is won
 by a bonus for what was shown least so far, users being answered one after the other.
 
+With ``--rank`` a second stage orders the blend again, as `endcap train` has it: its own plain order
+is then what loss and gain are measured against, and what the blend alone shows is printed beside.
+It learns from validation shoppers, and from those of ``--windows`` earlier spans where that is
+asked; knobs are chosen on shoppers it did not learn from.
+
     python -m benchmarks diversity                                        (Amazon Beauty)
+    python -m benchmarks diversity --rank
     python -m benchmarks diversity --likeness words
     python -m benchmarks diversity --data ../shared/data/online-retail --picture out.svg
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
@@ -19,7 +26,6 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from matplotlib.figure import Figure
 from scipy import sparse
 from scipy.optimize import nnls
@@ -35,11 +41,14 @@ from endcap.evaluate.meter import Meter
 from endcap.evaluate.metrics import hits, ndcg
 from endcap.evaluate.plots import PALETTE, STYLE
 from endcap.evaluate.pool import blend_lists
+from endcap.evaluate.ranking import Ranked, learn_ranker, odds, rank_lists
 from endcap.evaluate.tuning import Trial
-from endcap.features.labels import one_hot
+from endcap.features.labels import item_labels, telling
+from endcap.models.base import Model
 from endcap.models.candidates import Candidates
+from endcap.models.ranking import ItemFacts, Ranker
 from endcap.prepare.split import Fixed, Split, Temporal, last_labels
-from endcap.recommend.slates.alike import labels, shared
+from endcap.recommend.slates.alike import shared
 from endcap.recommend.slates.compose import compose
 from endcap.recommend.slates.problem import Problem
 from endcap.schema.spans import seconds
@@ -58,8 +67,6 @@ LIKENESS = {
     "attributes": "brand and parts of categories (the words of the title where there is neither)",
     "words": "TF-IDF vectors",
 }
-COMMON = 0.5
-"""A label that this share of the items bears tells nothing."""
 USERS, VALID_USERS, MODELS, BUDGET = 6_000, 4_000, "ease,slit", "240s"
 
 
@@ -86,6 +93,22 @@ class Figures(NamedTuple):
         return {"ndcg": self.ndcg, "ild": self.ild, "coverage": self.coverage}
 
 
+class Blended(NamedTuple):
+    """A blend as it was fitted, and the second stage over it, where there is one."""
+
+    models: Mapping[str, Model]
+    weights: Mapping[str, float]
+    ranker: Ranker | None = None
+
+    def lists(self, exam: Exam) -> Candidates:
+        """Return what serving would compose from: scores fall from 1 where trees give them."""
+        if self.ranker is None:
+            return blend_lists(self.models, self.weights, exam.queries, DEPTH)
+        ranker = replace(self.ranker, facts=ItemFacts.of(exam.split.train))
+        ranked = rank_lists(self.models, self.weights, ranker, exam.queries, DEPTH)
+        return odds(ranked)
+
+
 class Ground(NamedTuple):
     """Ranked lists to compose from, and what marks the slates."""
 
@@ -105,6 +128,7 @@ def main(argv: list[str]) -> dict[str, Any]:
         default="attributes",
         help="items are alike by the cosine of their brand and categories, or by TF-IDF of words",
     )
+    parser.add_argument("--windows", type=int, default=0, help="earlier spans to learn from")
     parser.add_argument("--untuned", action="store_true", help="models keep their first settings")
     parser.add_argument("--picture", type=Path, help="draw the curve here (SVG)")
     parser.set_defaults(models=MODELS, budget=BUDGET)
@@ -112,7 +136,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     source = data.load(data.find(args.data, "beauty"))
     with Meter() as meter:
         split = _split(source)
-        valid, test, weights = _grounds(args, source, split)
+        valid, test, blend = _grounds(args, source, split)
         tried = _tried(valid)
         chosen = _chosen(tried)
         base, figures = mark(test, Knobs()), {}
@@ -121,20 +145,25 @@ def main(argv: list[str]) -> dict[str, Any]:
             report.say(f"{name}: {figures[name]}")
         best = chosen["ild at 1.2 %"]
         curve = [(d, mark(test, best._replace(diversity=d))) for d in KNOB]
-    _print(base, figures, curve)
+        models = {"plain": base, **{f"knob {d:g}": row for d, row in curve}}
+        if blend.ranker is not None:
+            first = blend._replace(ranker=None).lists(test.exam)
+            models["blend alone"] = mark(test._replace(lists=first), Knobs())
+    _print(models, figures)
     if args.picture:
         draw(args.picture, source.name, base, curve)
     return report.outcome(
         meter,
         protocol=(
-            f"{test.exam.split.protocol}; {'untuned ' * args.untuned}blend {weights}, fitted as "
-            f"for ranked lists, its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
+            f"{test.exam.split.protocol}; {'untuned ' * args.untuned}blend {blend.weights}"
+            f"{', ordered again by a second stage' * (blend.ranker is not None)}, fitted as for "
+            f"ranked lists, its first {DEPTH} composed to {K}; {len(test.exam):,} test users, "
             f"knobs chosen on {len(valid.exam):,} validation users at {CAUTION:.0%} of each loss, "
             "losses smoothed along each knob; "
             f"ILD: mean 1 - cosine over pairs, of {LIKENESS[args.likeness]}"
         ),
         figures={f"{name}: {key}": v for name, row in figures.items() for key, v in row.items()},
-        models={"plain": base.plain(), **{f"knob {d:g}": row.plain() for d, row in curve}},
+        models={name: row.plain() for name, row in models.items()},
         seed=args.seed,
         fingerprint=source.data.fingerprint,
         data=source.name,
@@ -197,7 +226,7 @@ def draw(path: Path, name: str, base: Figures, curve: Sequence[tuple[float, Figu
 
 def _grounds(
     args: argparse.Namespace, source: Folder, split: Split
-) -> tuple[Ground, Ground, dict[str, float]]:
+) -> tuple[Ground, Ground, Blended]:
     most = study.QUICK_USERS if args.quick else VALID_USERS
     trial = Trial.of(split.validation(), max_users=most, heat_users=study.QUICK_USERS)
     entrants = study.entrants(args, source)
@@ -211,19 +240,39 @@ def _grounds(
         progress=study._say,
     )
     weights = found.blend.weights
-    models = {name: found.choices[name].model for name in weights}
+    blend = Blended({name: found.choices[name].model for name in weights}, weights)
     report.say(f"blend: validation {found.blend.score:.4f}: {weights}")
-    exam = Exam.of(split, max_users=study.QUICK_USERS if args.quick else args.users, seed=args.seed)
-    by = args.likeness
-    valid = _ground(blend_lists(models, weights, trial.exam.queries, DEPTH), trial.exam, by)
+    exam, asked = trial.exam, args.users
+    if args.rank:
+        ranked = _ranked(blend, trial.exam.split, args.windows)
+        report.say(f"second stage: {ranked.gain:+.4f} {ranked.interval}")
+        blend = blend._replace(ranker=ranked.ranker)
+        exam = Exam.of(trial.exam.split.among(ranked.judges), max_users=most)
+    valid = _ground(blend.lists(exam), exam, args.likeness)
+    exam = Exam.of(split, max_users=study.QUICK_USERS if args.quick else asked, seed=args.seed)
     if exam.split.train.fingerprint != trial.exam.split.train.fingerprint:  # leave-one-out: it is
-        models = {name: fit(model.spec, exam)[0] for name, model in models.items()}
-    return valid, _ground(blend_lists(models, weights, exam.queries, DEPTH), exam, by), weights
+        blend = blend._replace(models=_again(blend, exam))
+    return valid, _ground(blend.lists(exam), exam, args.likeness), blend
+
+
+def _ranked(blend: Blended, split: Split, windows: int) -> Ranked:
+    """Learn a second stage from all validation shoppers, and those of earlier windows."""
+    earlier, then = [], split
+    for _ in range(windows):
+        then = then.validation()
+        exam = Exam.of(then)
+        earlier.append((_again(blend, exam), exam))
+    return learn_ranker(blend.models, blend.weights, Exam.of(split), K, earlier=earlier)
+
+
+def _again(blend: Blended, exam: Exam) -> dict[str, Model]:
+    """Fit the models of a blend on what an exam may learn from."""
+    return {name: fit(model.spec, exam)[0] for name, model in blend.models.items()}
 
 
 def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:
     if likeness == "attributes":
-        named = named_items(exam.split.train.item_table)
+        named = item_labels(exam.split.train.item_table)
         alike = [shared([named[i] for i in lists.row(q)[0]]) for q in range(len(lists))]
         return Ground(lists, alike, exam, attributes(named))
     vectors = exam.vectors
@@ -236,19 +285,12 @@ def _ground(lists: Candidates, exam: Exam, likeness: str) -> Ground:
     return Ground(lists, alike, exam, vectors)
 
 
-def named_items(table: pa.Table) -> list[list[str]]:
-    """Return the labels of each item of a catalogue, as slates compare them."""
-    names = ("title", "brand", "categories")
-    return [labels(row) for row in table.select(names).to_pylist()]
-
-
 def attributes(named: Sequence[Sequence[str]]) -> sparse.csr_array:
     """Return CSR float32 (items, labels), rows of length 1.
 
     What most items bear, such as the root of all categories, tells nothing and is left out.
     """
-    borne = one_hot(named)
-    borne = borne[:, np.flatnonzero(np.asarray(borne.sum(axis=0)) < COMMON * len(named))]
+    borne = telling(named)
     length = np.sqrt(np.maximum(np.asarray(borne.sum(axis=1)).ravel(), 1))
     return sparse.csr_array(sparse.diags_array(1 / length) @ borne, dtype=np.float32)
 
@@ -315,12 +357,9 @@ def _against(base: Figures, row: Figures, seed: int) -> dict[str, Any]:
     }
 
 
-def _print(
-    base: Figures, figures: dict[str, dict[str, Any]], curve: list[tuple[float, Figures]]
-) -> None:
+def _print(models: Mapping[str, Figures], figures: Mapping[str, dict[str, Any]]) -> None:
     print(f"{'':<20}{'NDCG@10':>9}{'ILD':>9}{'coverage':>10}")
-    print(f"{'plain':<20}{base.ndcg:9.4f}{base.ild:9.4f}{base.coverage:10.4f}")
-    for knob, row in curve:
-        print(f"{f'diversity {knob:g}':<20}{row.ndcg:9.4f}{row.ild:9.4f}{row.coverage:10.4f}")
+    for name, row in models.items():
+        print(f"{name:<20}{row.ndcg:9.4f}{row.ild:9.4f}{row.coverage:10.4f}")
     for name, told in figures.items():
         print(f"{name}: {told}")

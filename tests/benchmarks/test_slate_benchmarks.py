@@ -1,6 +1,7 @@
 """The benchmarks of filters, slates and diversity, in their quick forms."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from benchmarks import __main__ as front
 from benchmarks import diversity
+from endcap.evaluate.ranking import learn_ranker
+from endcap.features.labels import item_labels
 
 
 @pytest.mark.parametrize("name", ["filters", "slates"])
@@ -38,6 +41,26 @@ def test_the_knob_trades_accuracy_for_variety(
     assert models["knob 0"] == models["plain"]
     assert models["knob 1"]["ild"] > models["plain"]["ild"]
     assert "<svg" in picture.read_text(encoding="utf-8")
+
+
+def test_below_a_second_stage_the_blend_is_shown_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    when = np.sort(random.integers(0, 200, (80, 24)), axis=1).ravel() * 86_400
+    users, items = np.repeat(np.arange(80), 24), random.integers(0, 30, 80 * 24)
+    rows = {"user_id": users, "item_id": items, "timestamp": when}
+    pq.write_table(pa.table(rows), tmp_path / "interactions.parquet")
+    titles = [f"{'red lamp' if i % 3 else 'blue pot'} {i % 5}" for i in range(30)]
+    pq.write_table(pa.table({"item_id": range(30), "title": titles}), tmp_path / "items.parquet")
+    few = {"verbosity": -1, "objective": "lambdarank", "num_threads": 1, "min_data_in_leaf": 5}
+    learn = partial(learn_ranker, enough=50, rounds=5, settings=few)
+    monkeypatch.setattr(diversity, "learn_ranker", learn)
+    argv = ["--data", str(tmp_path), "--quick", "--models", "item-knn", "--rank", "--windows", "1"]
+    assert front.run(["diversity", *argv]) == 0
+    models = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert models["knob 0"] == models["plain"]
+    assert models["blend alone"] != models["plain"]
 
 
 def test_an_objective_wins_what_it_weighs(
@@ -70,7 +93,7 @@ def test_attributes_are_alike_by_the_labels_they_share() -> None:
             "categories": [["All > Nails"], ["All > Nails"], ["All > Hair"], ["All > Hair"], None],
         }
     )
-    vectors = diversity.attributes(diversity.named_items(table))
+    vectors = diversity.attributes(item_labels(table))
     alike = (vectors @ vectors.T).toarray()
     assert alike[0, 1] == pytest.approx(1)
     assert alike[0, 2] == 0  # the root of all categories tells nothing

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from endcap.evaluate.exam import Exam
 from endcap.evaluate.knob import KNOB, plain, turned
 from endcap.evaluate.learning import learn
 from endcap.evaluate.learning_report import said_of_knob, to_dict, write_html
 from endcap.evaluate.lineup import Entrant
 from endcap.evaluate.metrics import hits, ndcg
+from endcap.evaluate.ranking import learn_ranker, rank_lists
 from endcap.evaluate.tuning import Trial
 from endcap.models.item_knn import ItemKNN
 from endcap.prepare.dataset import Dataset
@@ -43,6 +45,19 @@ def test_it_starts_at_relevance_alone_and_ends_at_variety_alone() -> None:
     assert said_of_knob(plain(curve)).startswith("diversity (variety won for NDCG lost): 0.05: ")
     few = turned({"item-knn": model}, {"item-knn": 1.0}, exam, 4, most=5)
     assert few != curve
+
+
+def test_behind_a_second_stage_it_asks_whom_that_did_not_learn_from() -> None:
+    exam = Trial.of(Temporal(fraction=0.4).apply(titled())).exam
+    models, weights = {"item-knn": ItemKNN().fit(exam.split.train)}, {"item-knn": 1.0}
+    few = {"verbosity": -1, "objective": "lambdarank", "num_threads": 1, "min_data_in_leaf": 5}
+    ranked = learn_ranker(models, weights, exam, 4, enough=50, rounds=5, settings=few)
+    curve = turned(models, weights, exam, 4, ranked=ranked)
+    judging = Exam.of(exam.split.among(ranked.judges))
+    lists = rank_lists(models, weights, ranked.ranker, judging.queries, 4)
+    found = ndcg(hits(lists, judging.targets, 4), judging.targets.counts, 4)
+    assert curve[0].ndcg == pytest.approx(float(found[judging.warm].mean()))
+    assert curve[-1].ild > curve[0].ild
 
 
 def test_a_training_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

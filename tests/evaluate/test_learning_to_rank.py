@@ -1,5 +1,8 @@
 """A second stage that is learned where there is something to learn, and refused where not."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import lightgbm
 import numpy as np
 import pyarrow as pa
@@ -11,7 +14,8 @@ from endcap.evaluate.pool import blend_lists
 from endcap.evaluate.ranking import Ranked, best_lists, learn_ranker, rank_lists
 from endcap.models import specs
 from endcap.models.base import Model
-from endcap.models.ranking import Ranker, features
+from endcap.models.ranking import ARRAYS, LIKENESS, Ranker, features, load_ranker
+from endcap.models.store import publishing, write_manifest
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import DAY_US, Split, Temporal
 from endcap.schema.errors import DataError
@@ -114,3 +118,56 @@ def test_few_lists_are_refused() -> None:
     split = world(thrifty=True)
     with pytest.raises(DataError, match="300 lists are too few for a ranker: 5,000"):
         learn_ranker({}, WEIGHTS, Exam.of(split))
+
+
+def test_earlier_windows_teach_and_the_latest_judges(thrifty: tuple[Exam, dict, Ranked]) -> None:
+    exam, models, _ = thrifty
+    past = world(thrifty=True, seed=5)
+    earlier = [(fitted(past), Exam.of(past))]
+    weights = {"popular": 1.0, "item-knn": 0.01}
+    asked = {"enough": 2 * USERS, "rounds": 20, "settings": SMALL}
+    found = learn_ranker(models, weights, exam, earlier=earlier, **asked)
+    assert found.lists == USERS
+    assert len(found.judges) == pytest.approx(0.7 * USERS, abs=1)
+    assert found.pays
+    asked["enough"] = 2 * USERS + 1
+    with pytest.raises(DataError, match="600 lists are too few"):
+        learn_ranker(models, weights, exam, earlier=earlier, **asked)
+
+
+def test_only_those_are_asked_from_whom_nothing_was_learned(
+    thrifty: tuple[Exam, dict, Ranked],
+) -> None:
+    exam, _, found = thrifty
+    few = Exam.of(exam.split.among(found.judges))
+    assert few.queries.users.tolist() == found.judges.tolist()
+    assert len(few) == pytest.approx(0.3 * USERS, abs=1)
+    whole = dict(zip(exam.queries.users, taken(exam), strict=True))
+    for user, items in zip(few.queries.users, taken(few), strict=True):
+        assert items.tolist() == whole[user].tolist()
+
+
+def taken(exam: Exam) -> list[np.ndarray]:
+    return np.split(exam.targets.items, exam.targets.indptr[1:-1])
+
+
+def test_trees_that_read_no_likeness_still_answer(
+    thrifty: tuple[Exam, dict, Ranked], tmp_path: Path
+) -> None:
+    exam, models, found = thrifty
+    lists = best_lists(models, {"popular": 1.0, "item-knn": 0.01}, exam.queries)
+    ranker = found.ranker
+    rows = features(ranker.facts, ranker.kinds, exam.queries, lists.candidates, lists.shares)
+    before = rows[:, : -len(LIKENESS)]
+    data = lightgbm.Dataset(before, rows[:, 0] > rows[:, 0].mean())
+    booster = lightgbm.train({"verbosity": -1, "objective": "binary", "num_threads": 1}, data, 3)
+    old = replace(ranker, model=booster.model_to_string())
+    with publishing(tmp_path / "old") as draft:  # as such a version wrote it
+        (draft / "trees.txt").write_text(old.model, encoding="utf-8")
+        for name in ARRAYS:
+            np.save(draft / f"{name}.npy", getattr(old.facts, name), allow_pickle=False)
+        told = {"members": old.members, "kinds": old.kinds, "end": old.facts.end}
+        write_manifest(draft, told)
+    again = load_ranker(tmp_path / "old")
+    scores = again.score(exam.queries, lists.candidates, lists.shares)
+    np.testing.assert_allclose(scores, booster.predict(before, raw_score=True), atol=1e-5)

@@ -1,14 +1,17 @@
 """The features of a ranker against a plain loop over events."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endcap.features.labels import item_labels
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
-from endcap.models.ranking import ItemFacts, feature_names, features
+from endcap.models.ranking import LIKENESS, RECENT, ItemFacts, feature_names, features
 from endcap.prepare.dataset import Dataset
 from endcap.prepare.split import DAY_US
 
@@ -54,6 +57,18 @@ def same_share(items: list[int], codes: np.ndarray, item: int) -> float:
     return told.count(codes[item]) / len(told) if told and codes[item] >= 0 else np.nan
 
 
+def alike(past: list[int], item: int) -> list[float]:
+    """Mean, most and last cosine of the labels that not half of the items bear."""
+    named = item_labels(DATA.item_table)
+    counts = Counter(label for row in named for label in row)
+    told = [{label for label in row if 2 <= counts[label] < N_ITEMS / 2} for row in named]
+    known = [told[i] for i in past[-RECENT:] if i >= 0 and told[i]]
+    if not known or not told[item]:
+        return [np.nan] * 3
+    found = [len(told[item] & one) / np.sqrt(len(told[item]) * len(one)) for one in known]
+    return [float(np.mean(found)), max(found), found[-1]]
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(history, shortlist), min_size=1, max_size=4), st.integers(0, 9))
 def test_features_are_those_of_a_plain_loop(
@@ -89,6 +104,7 @@ def test_features_are_those_of_a_plain_loop(
                 "price_apart": FACTS.price[item] - np.mean(prices) if prices else np.nan,
                 "department_share": same_share(past, FACTS.department, item),
                 "brand_share": same_share(past, FACTS.brand, item),
+                **dict(zip(LIKENESS, alike(past, item), strict=True)),
             }
             for name, value in expected.items():
                 assert found[name][n] == pytest.approx(value, abs=1e-5, nan_ok=True), name

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from endcap.features.labels import labels
 from endcap.recommend.filters.columns import Columns
 from endcap.recommend.filters.errors import FilterError
 from endcap.recommend.filters.world import World
-from endcap.recommend.slates.alike import labels, likeness, shared
+from endcap.recommend.slates.alike import likeness, shared
 from endcap.recommend.slates.compose import compose
 from endcap.recommend.slates.posing import Posed, Shelf, pose
 from endcap.recommend.slates.problem import Bound, Problem

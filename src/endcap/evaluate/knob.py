@@ -11,6 +11,7 @@ from endcap.evaluate.beyond import coverage, membership
 from endcap.evaluate.exam import Exam
 from endcap.evaluate.metrics import hits, ndcg
 from endcap.evaluate.pool import blend_lists
+from endcap.evaluate.ranking import Ranked, odds, rank_lists
 from endcap.models.base import Model
 from endcap.models.candidates import Candidates
 from endcap.recommend.composing import DEPTH
@@ -48,11 +49,18 @@ def turned(
     weights: Mapping[str, float],
     exam: Exam,
     k: int,
+    *,
     most: int = MOST,
+    ranked: Ranked | None = None,
 ) -> list[Turn]:
     """Compose slates of shoppers at each position of the knob, as a placement would.
 
     The same candidates, likeness of words and default rules as in serving (`recommend.composing`).
+
+    Parameters
+    ----------
+    ranked
+        The second stage that serves, if any: only shoppers from whom it learned nothing are asked.
 
     Returns
     -------
@@ -62,8 +70,12 @@ def turned(
     told = table.select(["title", "brand", "categories"]).to_pylist()
     if not any(words(row) for row in told) or not exam.warm.any():
         return []
-    few = Exam.of(exam.split, exclude_seen=exam.exclude_seen, max_users=most, seed=exam.seed)
-    lists = blend_lists(models, weights, few.queries, DEPTH)
+    split = exam.split if ranked is None else exam.split.among(ranked.judges)
+    few = Exam.of(split, exclude_seen=exam.exclude_seen, max_users=most, seed=exam.seed)
+    if ranked is None:
+        lists = blend_lists(models, weights, few.queries, DEPTH)
+    else:
+        lists = odds(rank_lists(models, weights, ranked.ranker, few.queries, DEPTH))
     alike = [likeness([words(told[i]) for i in lists.row(q)[0]]) for q in range(len(lists))]
     return [_at(knob, lists, alike, few, k) for knob in KNOB]
 

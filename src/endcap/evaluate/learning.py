@@ -164,7 +164,7 @@ def learn(
     said = dict(facts or {})
     if chosen is not None:
         said["choice"] = _facts(chosen, match, ranked)
-        said["diversity"] = _curve(chosen)
+        said["diversity"] = _curve(chosen, ranked if ranked is not None and ranked.pays else None)
     options: dict[str, Any] = {"seed": seed, "settings": settings, "progress": progress}
     options |= {"ranker": ranker, "chances": chances}
     artefact = train(data, recipe, folder, facts=said, **options)
@@ -235,12 +235,12 @@ def _chances(chosen: Chosen, ranker: Ranker | None, data: Dataset) -> Chances | 
     return learn_chances(levels, whole, exclude_seen=exam.exclude_seen, seed=exam.seed)
 
 
-def _curve(chosen: Chosen) -> list[dict[str, float]]:
+def _curve(chosen: Chosen, ranked: Ranked | None) -> list[dict[str, float]]:
     """Measure the knob `diversity` on what was held back; a report can do without."""
     models = {name: choice.model for name, choice in chosen.choices.items()}
     trial = chosen.trial
     try:
-        return plain(turned(models, chosen.blend.weights, trial.exam, trial.k))
+        return plain(turned(models, chosen.blend.weights, trial.exam, trial.k, ranked=ranked))
     except (EndcapError, MemoryError) as error:
         log.warning("the knob diversity was not measured", reason=str(error))
         return []

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import structlog
 
 from endcap.evaluate.pool import blend_lists
-from endcap.evaluate.ranking import best_lists
+from endcap.evaluate.ranking import best_lists, odds
 from endcap.models.base import Model
 from endcap.models.candidates import Candidates
 from endcap.models.chances import ENOUGH, OUTCOMES, Chances, Curve, calibration_error
@@ -138,11 +138,8 @@ def asking(
                 found = found.keep((np.diff(told.indptr) > 0)[found.query_of])
             return found.with_scores(found.scores / total)
         lists = best_lists(models, known, told, DEPTH)
-        scores = ranker.score(told, lists.candidates, lists.shares).astype(np.float64)
-        best = np.full(len(told), -np.inf)
-        np.maximum.at(best, lists.candidates.query_of, scores)
-        odds = np.exp(scores - best[lists.candidates.query_of])
-        return lists.candidates.with_scores(odds.astype(np.float32)).sorted()
+        scores = ranker.score(told, lists.candidates, lists.shares)
+        return odds(lists.candidates.with_scores(scores)).sorted()
 
     return ask
 

@@ -1,6 +1,6 @@
 """What the catalogue says of items, as numbers: price buckets, categories, brands."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PATH_SEPARATOR = ">"
+STEP: Final = f" {PATH_SEPARATOR} "
 
 
 class Encoded(NamedTuple):
@@ -47,6 +48,23 @@ def shelves(items: pa.Table) -> Encoded:
 def _path(items: pa.Table) -> pa.Array:
     lists = items["categories"].combine_chunks()
     return pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
+
+
+def paths(text: str) -> list[str]:
+    """Return a category path and all above it, with single spaces around the separators.
+
+    Examples
+    --------
+    >>> paths("Home>Lights")
+    ['Home', 'Home > Lights']
+    """
+    parts = whole(text).split(STEP)
+    return [STEP.join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def whole(text: str) -> str:
+    """Return a category path with single spaces around the separators."""
+    return STEP.join(part.strip() for part in text.split(PATH_SEPARATOR))
 
 
 def prices(items: pa.Table) -> npt.NDArray[np.float64]:

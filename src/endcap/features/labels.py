@@ -1,13 +1,15 @@
-"""What JSON attributes say of users or items, as labels: ``job=artist``, ``age in class 3``."""
+"""What users or items are, as labels: ``job=artist``, ``age in class 3``, ``brand Acme``."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from endcap.features.catalogue import paths
 from endcap.prepare.vocabulary import Vocabulary
 
 BINS: Final = 8
@@ -16,6 +18,9 @@ FEW: Final = 12
 """A number with at most so many values is a name (a size, a grade), not a quantity."""
 SHARED: Final = 2
 """A label that fewer rows bear says no more than the row's own name."""
+COMMON: Final = 0.5
+"""A label that this share of the items bears tells nothing, such as the root of all categories."""
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
 
 Rows = list[dict[str, set[str]]]
 
@@ -48,6 +53,36 @@ def one_hot(rows: Sequence[Sequence[str]]) -> sparse.csr_array:
     whole = sparse.csr_array((ones, indices, indptr), shape=(len(rows), len(words)))
     shared = np.flatnonzero(np.bincount(indices, minlength=len(words)) >= SHARED)
     return sparse.csr_array(whole[:, shared])
+
+
+def labels(told: Mapping[str, Any]) -> list[str]:
+    """Return what an item is, each once: its brand and each part of its categories.
+
+    Where the catalogue has neither, the words of its title.
+
+    Parameters
+    ----------
+    told
+        ``brand``, ``categories`` and ``title``, as in `recommend.facts`; any may be missing.
+    """
+    brand, categories = told.get("brand"), told.get("categories") or ()
+    found = [f"brand {brand}"] if brand else []
+    found += [part for path in categories for part in paths(path)]
+    return list(dict.fromkeys(found or _WORD.findall((told.get("title") or "").lower())))
+
+
+def item_labels(table: pa.Table) -> list[list[str]]:
+    """Return the `labels` of each item of a catalogue."""
+    return [labels(row) for row in table.select(["title", "brand", "categories"]).to_pylist()]
+
+
+def telling(rows: Sequence[Sequence[str]]) -> sparse.csr_array:
+    """Return `one_hot` of the labels that fewer than `COMMON` of the rows bear, indices sorted."""
+    borne = one_hot(rows)
+    few = np.flatnonzero(np.asarray(borne.sum(axis=0)) < COMMON * len(rows))
+    kept = sparse.csr_array(borne[:, few])
+    kept.sort_indices()
+    return kept
 
 
 def _values(text: str | None) -> dict[str, set[str]]:

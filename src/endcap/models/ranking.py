@@ -6,10 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from endcap.features.items import item_features
+from endcap.features.labels import item_labels, telling
 from endcap.models.candidates import Candidates
 from endcap.models.queries import Queries
 from endcap.models.store import publishing, read_manifest, write_manifest
@@ -23,6 +25,7 @@ COUNTS: Final = ("events", "users", "popularity_1d", "popularity_7d", "popularit
 PLAIN: Final = ("price_bucket", "age_days", "trend")
 TREES: Final = "trees.txt"
 ARRAYS: Final = ("values", "price", "department", "brand")
+LABELS: Final = ("label_ends", "labels")
 PERSONAL: Final = (
     "score",
     "place",
@@ -34,6 +37,9 @@ PERSONAL: Final = (
     "department_share",
     "brand_share",
 )
+LIKENESS: Final = ("like_mean", "like_most", "like_last")
+RECENT: Final = 30
+"""A candidate is compared with so many of the shopper's latest events."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class ItemFacts:
         float32 (n_items,): log of the price, NaN where unknown.
     department, brand
         int32 (n_items,): codes, -1 where unknown.
+    label_ends, labels
+        int64 (n_items + 1,) and int32: what each item is (`features.labels`), rising numbers;
+        item i owns ``labels[label_ends[i]:label_ends[i + 1]]``.
     end
         Of the events that were seen, UTC microseconds.
     """
@@ -56,6 +65,8 @@ class ItemFacts:
     price: Floats
     department: npt.NDArray[np.int32]
     brand: npt.NDArray[np.int32]
+    label_ends: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int32]
     end: int
 
     @classmethod
@@ -69,11 +80,14 @@ class ItemFacts:
         rows = [np.log1p(columns[name]) for name in COUNTS]
         rows += [columns[name] for name in PLAIN]
         price = columns["price"]
+        borne = telling(item_labels(data.item_table))
         return cls(
             np.stack(rows, axis=1),
             np.log(np.where(price > 0, price, np.nan), dtype=np.float32),
             table["department"].to_numpy(),
             table["brand"].to_numpy(),
+            borne.indptr.astype(np.int64),
+            borne.indices.astype(np.int32),
             data.end,
         )
 
@@ -115,21 +129,22 @@ class Ranker:
             float32 (members, nnz): what each member says of each candidate.
         """
         rows = features(self.facts, self.kinds, queries, candidates, shares)
-        return self.trees.predict(rows).astype(np.float32)
+        read = rows[:, : self.trees.n_features]  # trees grown before likeness was told read less
+        return self.trees.predict(read).astype(np.float32)
 
 
 def save_ranker(ranker: Ranker, folder: Path) -> None:
     """Write `ranker` to `folder`, which must not exist: text, arrays, a manifest with hashes."""
     with publishing(folder) as draft:
         (draft / TREES).write_text(ranker.model, encoding="utf-8")
-        for name in ARRAYS:
+        for name in (*ARRAYS, *LABELS):
             np.save(draft / f"{name}.npy", getattr(ranker.facts, name), allow_pickle=False)
         told = {"members": ranker.members, "kinds": ranker.kinds, "end": ranker.facts.end}
         write_manifest(draft, told)
 
 
 def load_ranker(folder: Path) -> Ranker:
-    """Read a ranker back, arrays memory-mapped.
+    """Read a ranker back, arrays memory-mapped but for the labels.
 
     Raises
     ------
@@ -137,15 +152,21 @@ def load_ranker(folder: Path) -> Ranker:
         When a file is missing or changed, or the trees are none.
     """
     manifest = read_manifest(folder)
-    values, price, department, brand = (
-        np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS
-    )
-    facts = ItemFacts(values, price, department, brand, manifest["end"])
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS
+    }
+    if f"{LABELS[0]}.npy" in manifest["files"]:
+        # Not mapped: what only reads is another type to Numba, which would compile once more.
+        arrays |= {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in LABELS}
+    else:  # of a version whose trees read no likeness
+        empty = np.zeros(len(arrays["values"]) + 1, np.int64), np.zeros(0, np.int32)
+        arrays |= dict(zip(LABELS, empty, strict=True))
+    facts = ItemFacts(**arrays, end=manifest["end"])
     members, kinds = tuple(manifest["members"]), tuple(manifest["kinds"])
     text = (folder / TREES).read_text(encoding="utf-8")
     ranker = Ranker(members, kinds, facts, text)
     width = len(feature_names(members, kinds))
-    if ranker.trees.n_features != width:
+    if ranker.trees.n_features not in {width, width - len(LIKENESS)}:  # the latter: grown before
         raise ArtefactError(
             f"{folder}: trees over {ranker.trees.n_features} features, not {width}."
         )
@@ -161,6 +182,7 @@ def feature_names(members: Sequence[str], kinds: Sequence[str]) -> tuple[str, ..
         *PERSONAL,
         *COUNTS,
         *PLAIN,
+        *LIKENESS,
     )
 
 
@@ -176,7 +198,8 @@ def features(
     Of each member its share and the candidate's place by it; how often the shopper had an event
     of each kind with the item, and how many events ago the last was; the length of the history
     and its pause; how far the price lies from those of the history, and what share of it has the
-    same department and brand; and the `ItemFacts`.
+    same department and brand; the `ItemFacts`; and how alike the candidate is to the `RECENT`
+    events (cosine of labels: mean, most, and to the last).
     """
     owner, items = candidates.query_of, candidates.items
     lengths = np.diff(queries.indptr)
@@ -200,7 +223,9 @@ def features(
         _same(queries, candidates, facts.department),
         _same(queries, candidates, facts.brand),
     ]
-    return np.column_stack((*(np.asarray(c, np.float32) for c in columns), facts.values[items]))
+    like = _alike(facts, queries, candidates)
+    told = (np.asarray(column, np.float32) for column in columns)
+    return np.column_stack((*told, facts.values[items], *like))
 
 
 def _places(owner: npt.NDArray[np.int64], values: Floats) -> npt.NDArray[np.int64]:
@@ -287,3 +312,49 @@ def _same(
     total = np.bincount(queries.query_of[known], minlength=len(queries))[candidates.query_of]
     said = (codes[candidates.items] >= 0) & (total > 0)
     return np.where(said, same / np.maximum(total, 1), np.nan)
+
+
+def _alike(facts: ItemFacts, queries: Queries, candidates: Candidates) -> Floats:
+    """Return float32 (3, nnz): how alike to the latest events; NaN where either side is unknown."""
+    found: Floats = _cosines(
+        np.asarray(facts.label_ends),
+        np.asarray(facts.labels),
+        queries.indptr,
+        queries.items,
+        candidates.indptr,
+        candidates.items,
+        RECENT,
+    )
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _cosines(ends, labels, past_ends, past, list_ends, listed, recent):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    out = np.full((3, len(listed)), np.nan, np.float32)
+    for q in range(len(list_ends) - 1):
+        begin = max(past_ends[q], past_ends[q + 1] - recent)
+        for at in range(list_ends[q], list_ends[q + 1]):
+            total, most, last, known = 0.0, 0.0, 0.0, 0
+            for event in range(begin, past_ends[q + 1]):
+                if past[event] < 0 or ends[past[event] + 1] == ends[past[event]]:
+                    continue
+                last = _cosine(ends, labels, listed[at], past[event])
+                total, most, known = total + last, max(most, last), known + 1
+            if known and ends[listed[at] + 1] > ends[listed[at]]:
+                out[:, at] = total / known, most, last
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _cosine(ends, labels, one, other):  # type: ignore[no-untyped-def]
+    """Walk along the labels of two items, both rising."""
+    a, b = ends[one], ends[other]
+    a_end, b_end = ends[one + 1], ends[other + 1]
+    size = np.sqrt((a_end - a) * (b_end - b))
+    both = 0
+    while a < a_end and b < b_end:
+        both += labels[a] == labels[b]
+        step_a, step_b = labels[a] <= labels[b], labels[b] <= labels[a]
+        a += step_a
+        b += step_b
+    return both / size if both else 0.0

@@ -100,6 +100,12 @@ class Split:
             target=kind,
         )
 
+    def among(self, users: npt.NDArray[np.int32]) -> "Split":
+        """Return the split that asks some of the users alone, by their rows."""
+        held = self.held.where(np.isin(self.held.column("user"), users))
+        kept = np.isin(self.users, users)
+        return replace(self, held=held, users=self.users[kept], now=self.now[kept])
+
     @cached_property
     def seen(self) -> Dataset:
         """What users have already: their history, of the target kind where there is one."""

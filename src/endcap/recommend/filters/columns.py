@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from endcap.features.catalogue import PATH_SEPARATOR
+from endcap.features.catalogue import paths
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.filters.kinds import ATTRIBUTES, ITEM_FIELDS, Kind
 from endcap.recommend.filters.spot import COORDINATES, degrees
@@ -26,7 +26,6 @@ KEPT_SHOWN: Final = 16
 MOST_WAITING: Final = 64
 IDS: Final = ("item_id", "group_id")
 """Fields that hardly any filter asks about, and of which nearly every item has another."""
-STEP: Final = f" {PATH_SEPARATOR} "
 """Between two parts of a category path."""
 _DERIVED: Final = ("margin", "discount")
 
@@ -344,23 +343,6 @@ class Columns:
 
 
 _NUMERIC: Final = (Kind.NUMBER, Kind.TRUTH, Kind.TIME)
-
-
-def paths(text: str) -> list[str]:
-    """Return a category path and all above it, with single spaces around the separators.
-
-    Examples
-    --------
-    >>> paths("Home>Lights")
-    ['Home', 'Home > Lights']
-    """
-    parts = whole(text).split(STEP)
-    return [STEP.join(parts[: n + 1]) for n in range(len(parts))]
-
-
-def whole(text: str) -> str:
-    """Return a category path with single spaces around the separators."""
-    return STEP.join(part.strip() for part in text.split(PATH_SEPARATOR))
 
 
 def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:

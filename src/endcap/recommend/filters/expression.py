@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from endcap.recommend.filters.columns import STEP, Columns, NumberColumn, TextColumn, whole
+from endcap.features.catalogue import STEP, whole
+from endcap.recommend.filters.columns import Columns, NumberColumn, TextColumn
 from endcap.recommend.filters.errors import FilterError, TooExpensiveError
 from endcap.recommend.filters.kinds import HERE, Kind, kind_of, split
 from endcap.recommend.filters.nodes import (

@@ -3,7 +3,6 @@
 What is counted in a text is kept, and pairs are summed once.
 """
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,13 +15,11 @@ import numpy.typing as npt
 from scipy import sparse
 
 from endcap.features.text import TextSpec, count_texts
-from endcap.recommend.filters.columns import paths
 
 SPEC: Final = TextSpec(bits=16)
 """Fewer columns than a catalogue needs: a slate has hundreds of texts, and sums stay in cache."""
 KEPT: Final = 20_000
 """Texts whose counts stay in memory, about 1.5 kB each."""
-_WORD: Final = re.compile(r"[^\W\d_]{2,}")
 Counts = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
@@ -86,22 +83,6 @@ def words(told: Mapping[str, Any]) -> str:
     """Return what an item is about: its title, brand and categories; any may be missing."""
     parts = [told.get("title"), told.get("brand"), *(told.get("categories") or ())]
     return " ".join(str(part) for part in parts if part)
-
-
-def labels(told: Mapping[str, Any]) -> list[str]:
-    """Return what an item is, each once: its brand and each part of its categories.
-
-    Where the catalogue has neither, the words of its title.
-
-    Parameters
-    ----------
-    told
-        ``brand``, ``categories`` and ``title``, as in `recommend.facts`; any may be missing.
-    """
-    brand, categories = told.get("brand"), told.get("categories") or ()
-    found = [f"brand {brand}"] if brand else []
-    found += [part for path in categories for part in paths(path)]
-    return list(dict.fromkeys(found or _WORD.findall((told.get("title") or "").lower())))
 
 
 def shared(named: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:

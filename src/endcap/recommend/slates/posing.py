@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from endcap.recommend.filters.columns import Columns, Rows, TextColumn, paths
+from endcap.features.catalogue import paths
+from endcap.features.labels import labels
+from endcap.recommend.filters.columns import Columns, Rows, TextColumn
 from endcap.recommend.filters.expression import Expression
 from endcap.recommend.filters.kinds import split
 from endcap.recommend.filters.world import World
-from endcap.recommend.slates.alike import labels, likeness, shared, words
+from endcap.recommend.slates.alike import likeness, shared, words
 from endcap.recommend.slates.problem import Bound, Floats, Problem
 from endcap.recommend.slates.rules import Quota, Rules
 from endcap.schema.errors import RequestError

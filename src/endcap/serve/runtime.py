@@ -112,14 +112,10 @@ class Runtime:
         self.running: dict[str, str] = {}
         self.crowd = Crowd(on_refused=self.metrics.posts_refused.inc)
         self.together = {claims: Together(self, claims=claims) for claims in (False, True)}
-        self.kinds = {
-            **{name: kind.weight for name, kind in KINDS.items()},
-            **settings.events.kinds,
-        }
-        bought = self.kinds["purchase"]
-        weights = {**self.kinds, CLAIMED: settings.prepare.claimed_weight * bought}
+        self.kinds = {name: kind.weight for name, kind in KINDS.items()} | settings.events.kinds
+        claimed = settings.prepare.claimed_weight * self.kinds["purchase"]
         self._ear = open_ear(settings)
-        self.live = open_live_state(settings.live, store, weights, bus)
+        self.live = open_live_state(settings.live, store, {**self.kinds, CLAIMED: claimed}, bus)
         if self._ear:
             self._ear.listen(self.live)
         self.places = Places(store.documents, settings.store.folder)

@@ -1,9 +1,12 @@
 """What is PostgreSQL's own: hostile text, the schema, groups, deadlocks that cannot be."""
 
+import itertools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,8 +16,8 @@ from hypothesis import strategies as st
 
 from endcap.events.opening import open_store
 from endcap.events.postgres import engine
+from endcap.events.postgres.appending import PEN
 from endcap.events.postgres.store import PostgresStore
-from endcap.events.postgres.writer import PEN
 from endcap.events.sql import tables
 from endcap.events.store import Receipt
 from endcap.prepare.run import prepare_store
@@ -136,6 +139,33 @@ def test_a_scan_that_is_left_or_outlived_gives_its_connection_back(store: Postgr
     scan.close()
     assert store.log.count() == 30_000
     assert len(ids(store.log.scan(until=START + timedelta(seconds=5)))) == 5
+
+
+def test_who_is_cut_off_while_sending_holds_up_nobody(
+    url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server waits for the rest of a COPY without end; nobody else may have to wait with it."""
+    reached, healed, first = threading.Event(), threading.Event(), itertools.count()
+    write = psycopg.Copy.write
+
+    def stalled(self: Any, content: Any) -> None:
+        if next(first) == 0:
+            reached.set()
+            assert healed.wait(60)
+        write(self, content)
+
+    monkeypatch.setattr(psycopg.Copy, "write", stalled)
+    cut_off = store.log.submit(numbered(0, 1))
+    try:
+        assert reached.wait(20)
+        other = open_store(StoreSettings(url=url))
+        assert other.log.submit(numbered(1, 2)).result(20).stored == 1
+        assert not cut_off.done()
+        other.close()
+    finally:
+        healed.set()
+    assert cut_off.result(20).stored == 1
+    assert ids(store.log.scan()) == ["e0", "e1"]
 
 
 def test_migrations_make_what_the_tables_say(url: str, store: PostgresStore) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from served_shop import Served, served
 
-from endcap.events.postgres.writer import PEN
+from endcap.events.postgres.appending import PEN
 from endcap.events.store import Receipt
 from endcap.schema.settings import Settings
 from endcap.serve.http.app import create_app

@@ -18,6 +18,10 @@ from endcap.events.sql import rows
 from endcap.schema.actors import VISITOR_PREFIX
 from endcap.schema.tables import EVENTS
 
+PEN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('endcap.' || current_schema(), 0))"
+"""One transaction writes at a time, over all processes: then `seq` grows in the order of commits,
+so whoever reads on from the newest misses nothing, and no two batches can deadlock over ids. It is
+taken up once all rows are there: of who is cut off while sending, a server awaits the rest."""
 COLUMNS: Final = (*EVENTS.names, "actor")
 CHUNK_BYTES: Final = 1 << 20
 
@@ -57,7 +61,11 @@ class Append:
 def append(session: Session, jobs: Sequence[Append]) -> list[Any]:
     """Store the rows of all jobs; an event that several bring is stored for the first of them."""
     events = pa.concat_tables([job.events for job in jobs])
-    fresh = _stored(session, events) if events.num_rows else set()
+    if events.num_rows:
+        fresh = _stored(session, events)
+    else:
+        session.execute(PEN)
+        fresh = set()
     return [job.settle(session, _taken(fresh, job.events)) for job in jobs]
 
 
@@ -83,7 +91,9 @@ def _stored(session: Session, events: pa.Table) -> set[str]:
         with cursor.copy(f"COPY arriving ({names}) FROM STDIN (FORMAT csv)") as copy:
             for start in range(0, len(content), CHUNK_BYTES):
                 copy.write(content[start : start + CHUNK_BYTES])
-        return {event_id for (event_id,) in cursor.execute(_APPEND)}
+        cursor.execute(f"{PEN}; {_APPEND}", prepare=False)
+        cursor.nextset()
+        return {event_id for (event_id,) in cursor}
 
 
 def _textual(events: pa.Table) -> pa.Table:

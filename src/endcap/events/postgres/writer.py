@@ -9,13 +9,10 @@ import psycopg
 import structlog
 
 from endcap.events.postgres import engine, faults, migrate
-from endcap.events.postgres.appending import STAGE, Append, append
+from endcap.events.postgres.appending import PEN, STAGE, Append, append
 from endcap.events.sql.committer import Work, Writer
 from endcap.schema.errors import StoreError
 
-PEN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('endcap.' || current_schema(), 0))"
-"""One transaction writes at a time, over all processes: then `seq` grows in the order of commits,
-so whoever reads on from the newest misses nothing, and no two batches can deadlock over ids."""
 LOCK_SECONDS: Final = 30
 RETRY_SECONDS: Final = 0.25
 log = structlog.get_logger(__name__)
@@ -68,7 +65,11 @@ class PostgresWriter(Writer):
         for _, group in itertools.groupby(works, key=type):
             neighbours = list(group)
             appends = [work for work in neighbours if isinstance(work, Append)]
-            outcomes += append(session, appends) if appends else super().do(session, neighbours)
+            if appends:
+                outcomes += append(session, appends)
+            else:
+                session.execute(PEN)
+                outcomes += super().do(session, neighbours)
         return outcomes
 
     def explained(self, error: Exception) -> Exception:
@@ -127,7 +128,7 @@ class PostgresWriter(Writer):
             waits = self._durability
         self._begin = (
             f"BEGIN; SET LOCAL synchronous_commit TO {waits}; "
-            f"SET LOCAL lock_timeout TO '{LOCK_SECONDS}s'; {PEN}"
+            f"SET LOCAL lock_timeout TO '{LOCK_SECONDS}s'"
         )
 
     def _roll_back(self, session: engine.Session, error: BaseException) -> None:

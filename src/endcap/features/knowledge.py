@@ -77,8 +77,8 @@ def knowledge(
     told = dict(weights or {})
     links: dict[tuple[str, str], Tie] = {}
     rows = [_edges(row, items, told, links) for row in _rows(table)]
-    ends = (node for pair in links for node in pair)
-    named = {node for ties in (*rows, ends) for node in ties if node.startswith(ITEM)}
+    linked = {node for pair in links for node in pair}
+    named = {node for ties in (*rows, linked) for node in ties if node.startswith(ITEM)}
     for row, item in zip(rows, items.array.to_pylist(), strict=True):
         if ITEM + item in named:
             row[ITEM + item] = (1.0, ITSELF)
@@ -86,7 +86,6 @@ def knowledge(
     for row in rows:
         for node in row:
             borne[node] = borne.get(node, 0) + 1
-    linked = {node for pair in links for node in pair}
     kept = {node for node, count in borne.items() if count > 1} | linked
     nodes = Vocabulary(sorted(kept))
     told_of = (*(tie for row in rows for tie in row.values()), *links.values())

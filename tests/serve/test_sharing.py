@@ -173,6 +173,77 @@ def test_without_redis_answers_go_on_and_miss_nothing(
     assert two.seen() == 31
 
 
+@pytest.fixture
+def alone(server: RedisServer, pair: tuple[Replica, Replica]) -> Iterator[tuple[Replica, Replica]]:
+    """Yield replicas whose Redis is away for good."""
+    server.stop()
+    try:
+        until(lambda: not any(replica.live.sharing[0] for replica in pair))
+        yield pair
+    finally:
+        server.start()
+
+
+def test_without_redis_others_changes_of_the_catalogue_are_looked_for(
+    alone: tuple[Replica, Replica],
+) -> None:
+    """Promise: what one replica hides, the other shows no more after a second."""
+    one, two = alone
+    for _ in range(3):
+        one.put(item_id="a", title="A")
+        two.put(item_id="b")  # what it stored itself hides nothing of what others did
+        until(lambda: one.shown() == two.shown() == [0, 1], seconds=2)
+        assert two.live.facts(["a"]) == {"a": {"title": "A"}}
+        one.store.catalogue.delete_items(["a"])
+        one.live.items_deleted(["a"])
+        until(lambda: two.shown() == [1], seconds=2)
+
+
+def test_without_redis_an_alias_holds_with_the_next_history(
+    alone: tuple[Replica, Replica],
+) -> None:
+    one, two = alone
+    two.store.log.append(events(event(1, visitor_id="v")))
+    assert (two.seen("visitor:v"), two.seen("w"), two.seen("x")) == (1, 0, 0)
+    for user, number in (("w", 1), ("x", 2)):
+        one.store.alias("v", user)
+        one.live.alias_stored("v", user)
+        two.store.log.append(events(event(number, visitor_id=None, user_id=user)))
+        assert two.seen(user) == two.seen("visitor:v")
+        assert two.live.resolve("visitor:v") == user
+    assert two.seen("w") == 0
+
+
+class Blind(SharedState):
+    """A replica that waits for word of what others changed, as long as it takes."""
+
+    def _look(self) -> None:
+        pass
+
+    def _read_aliases(self, actor: str) -> None:
+        pass
+
+
+def test_twin_a_replica_that_waits_for_redis_goes_on_showing_what_is_gone(
+    alone: tuple[Replica, Replica], server: RedisServer, tmp_path: Path
+) -> None:
+    one, two = alone
+    one.put(item_id="a")
+    one.put(item_id="b")
+    settings = LiveSettings(url=server.url, prefix=tmp_path.name)
+    blind = Blind(one.store, kind_weights(), RedisBus(settings))
+    try:
+        one.store.catalogue.delete_items(["a"])
+        one.live.items_deleted(["a"])
+        one.store.alias("v", "w")
+        until(lambda: two.shown() == [1])
+        blind.history("visitor:v")
+        assert set(blind.available_ids(0)) == {"a", "b"}
+        assert blind.resolve("visitor:v") == "visitor:v"
+    finally:
+        blind.close()
+
+
 class Trusting(SharedState):
     """A replica that never opens its breaker: it goes on believing what it holds."""
 

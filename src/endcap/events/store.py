@@ -258,6 +258,9 @@ class Catalogue(Protocol):
     def position(self) -> int:
         """Return a number that grows with every change of an item."""
 
+    def changed(self, after: int) -> list[str]:
+        """Return the items that changed after a position, as far back as `items_at`."""
+
     def items_at(self, position: int) -> pa.Table:
         """Return the items as they were at a position, schema `ITEMS`, ordered by id.
 
@@ -302,8 +305,8 @@ class Store(Protocol):
     def alias(self, visitor_id: str, user_id: str) -> None:
         """Say, durably, that a visitor is this user: their events become the user's."""
 
-    def aliases(self) -> dict[str, str]:
-        """Return visitor_id -> user_id."""
+    def aliases(self, people: Sequence[str] | None = None) -> dict[str, str]:
+        """Return visitor_id -> user_id: all, or those of the users who some actors are."""
 
     def erase(self, people: Sequence[str]) -> Erased:
         """Remove, durably, all that is stored of some actors (a user and their visitors).

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
@@ -25,7 +26,7 @@ from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.replaying.witness import Looks
 from endcap.recommend.state import History
 from endcap.schema.actors import actor
-from endcap.schema.errors import EndcapError
+from endcap.schema.errors import EndcapError, StoreError
 from endcap.schema.settings import LiveSettings
 from endcap.schema.tables import EVENTS
 from endcap.serve.state import LiveState
@@ -149,8 +150,8 @@ def told_events(events: pa.Table, *, repeats: bool, sender: str = "") -> Change:
 class SharedState(LiveState):
     """A `LiveState` that follows what other replicas stored.
 
-    While the bus is away (the breaker is open) histories are read from the store each time, so
-    read-your-writes still holds; others' catalogue changes arrive once it is back.
+    While the bus is away (the breaker is open) histories and aliases are read from the store each
+    time, so read-your-writes still holds; others' catalogue changes are looked for there.
 
     Parameters
     ----------
@@ -203,7 +204,16 @@ class SharedState(LiveState):
         return self._history(actor, again=not self._catch_up())
 
     def _history(self, actor: str, *, again: bool) -> History:
+        if again:
+            self._read_aliases(actor)
         return self._histories.of(self.resolve(actor), again=again)
+
+    def _read_aliases(self, actor: str) -> None:
+        """Learn who an actor is and who is them, as far as the store can say."""
+        with suppress(StoreError):
+            for visitor_id, user_id in self._store.aliases([actor]).items():
+                if self._aliases.get(visitor_id) != user_id:
+                    super().alias_stored(visitor_id, user_id)
 
     def available_rows(self, words: Vocabulary, now: int) -> npt.NDArray[np.int32]:
         """See `LiveState.available_rows`; without what any replica has taken off the shelf.
@@ -315,6 +325,7 @@ class SharedState(LiveState):
                 self._catch_up()
             elif not self._end.wait(PROBE_SECONDS):
                 self._come_back()
+                self._look()
 
     def _wait(self) -> None:
         try:
@@ -337,6 +348,19 @@ class SharedState(LiveState):
                 log.info("live bus back")
         except EndcapError as error:
             self._trouble = str(error)
+
+    def _look(self) -> None:
+        """Read the items that others changed while nobody can tell.
+
+        `position` would not do: it moves with what is stored here, past what was stored elsewhere.
+        """
+        if self._connected:
+            return
+        with suppress(EndcapError):  # the store is away, too: the next look is soon
+            now = self._store.catalogue.position()
+            if now > self._read_up_to:
+                self.items_changed(self._store.catalogue.changed(self._read_up_to))
+                self._read_up_to = now
 
     def _take_position(self) -> bool:
         """Begin to follow from here; what was before must be read from the store."""

@@ -108,7 +108,7 @@ class LiveState:
     def reload(self) -> None:
         """Read catalogue and aliases again and forget histories: others may have written."""
         with self._goods:
-            self._position = self._store.catalogue.position()
+            self._position = self._read_up_to = self._store.catalogue.position()
             items = self._store.catalogue.items()
             self._shelf = Availability(items if items.num_rows else None)
             self._facts = Facts(items)

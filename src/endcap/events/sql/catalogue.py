@@ -50,6 +50,12 @@ class SQLCatalogue:
             (last,) = session.execute("SELECT max(seq) FROM item_changes").fetchone()
         return last or 0
 
+    def changed(self, after: int) -> list[str]:
+        """See `Catalogue.changed`."""
+        sql = "SELECT DISTINCT item_id FROM item_changes WHERE seq > ?"
+        with self._database.readers.lend() as session:
+            return [row[0] for row in session.execute(sql, (after,)).fetchall()]
+
     def items_at(self, position: int) -> pa.Table:
         """See `Catalogue.items_at`.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from endcap.events.sql.backend import Database, Session
 from endcap.events.sql.tables import DONE, EVENT_TABLE, SHOWN
 from endcap.events.store import Erased
-from endcap.schema.actors import VISITOR_PREFIX
+from endcap.schema.actors import apart
 
 PERSONAL: Final = ("user", "visitor", "client", "customer", "anonymous", "person")
 """A field whose name holds one of these names somebody, in whatever dialect it came."""
@@ -22,8 +22,7 @@ def erase(database: Database, people: Sequence[str]) -> Erased:
     people
         Actors, as `schema.actors` makes them: a user and the visitors that are this user.
     """
-    users = [who for who in people if not who.startswith(VISITOR_PREFIX)]
-    visitors = [w.removeprefix(VISITOR_PREFIX) for w in people if w.startswith(VISITOR_PREFIX)]
+    users, visitors = apart(people)
 
     def work(session: Session) -> Erased:
         remove = _remover(database, session)

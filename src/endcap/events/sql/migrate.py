@@ -7,7 +7,7 @@ from endcap.schema.errors import StoreError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision this version knows, oldest first (a test compares them with the scripts)."""
 SCRIPTS: Final = "endcap.events.sql:migrations"
 

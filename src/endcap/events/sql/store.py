@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from endcap.events.sql import counters, erasing
 from endcap.events.sql.answers import Answers
@@ -16,6 +17,7 @@ from endcap.events.sql.quarantine import SQLQuarantine
 from endcap.events.sql.reservations import Reservations
 from endcap.events.sql.slates import SQLSlates
 from endcap.events.store import Erased, Receipt, Remembered
+from endcap.schema.actors import apart
 from endcap.schema.errors import StoreError
 
 
@@ -79,10 +81,16 @@ class SQLStore:
 
         self._database.committer.submit(work).result()
 
-    def aliases(self) -> dict[str, str]:
+    def aliases(self, people: Sequence[str] | None = None) -> dict[str, str]:
         """See `Store.aliases`."""
         with self._database.readers.lend() as session:
-            return dict(session.execute("SELECT visitor_id, user_id FROM aliases").fetchall())
+            if people is None:
+                return _aliases(session, "", ())
+            among = self._database.dialect.among
+            users, visitors = apart(people)
+            if visitors:
+                users += _aliases(session, *among("visitor_id", visitors)).values()
+            return _aliases(session, *among("user_id", users)) if users else {}
 
     def erase(self, people: Sequence[str]) -> Erased:
         """See `Store.erase`."""
@@ -134,3 +142,8 @@ class SQLStore:
                 self._database.committer.submit(
                     lambda _: self._database.committer.count(refused)
                 ).result()
+
+
+def _aliases(session: Session, among: str, bound: Sequence[Any]) -> dict[str, str]:
+    sql = f"SELECT visitor_id, user_id FROM aliases {among}"
+    return dict(session.execute(sql, bound).fetchall())

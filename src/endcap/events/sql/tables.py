@@ -99,6 +99,7 @@ ALIAS_TABLE: Final = sa.Table(
     METADATA,
     sa.Column("visitor_id", TEXT, primary_key=True),
     sa.Column("user_id", TEXT, nullable=False),
+    sa.Index("aliases_user", "user_id"),
 )
 
 QUARANTINE_TABLE: Final = sa.Table(

@@ -382,6 +382,8 @@ class SlatesContract:
             store.catalogue.upsert_items(items)
             note()
             assert [p for p, _ in met] == sorted({p for p, _ in met})
+            after = [sorted(store.catalogue.changed(position)) for position, _ in met]
+            assert after == [ids, ids, ids, ids, []]
             for position, was in met:
                 assert store.catalogue.items_at(position).equals(was)
 
@@ -450,6 +452,11 @@ class StoreContract(
             assert read(store).equals(rows.events(rows.full_event(1)))
             assert store.log.append(rows.numbered(1, 2)).duplicate == 1
             assert store.aliases() == {"v1": "u2", "v2": "u1"}
+            store.alias("v3", "u1")
+            for who in ("u1", "visitor:v2", "visitor:v3"):
+                assert store.aliases([who]) == {"v2": "u1", "v3": "u1"}
+            assert store.aliases(["u2", "visitor:nobody", "nobody"]) == {"v1": "u2"}
+            assert store.aliases([]) == store.aliases(["visitor:nobody"]) == {}
             assert store.recall("k") == answer
             assert store.recall("other") is None
 

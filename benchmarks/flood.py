@@ -1,8 +1,9 @@
-"""Too much for minutes: three times as many events at once as may wait, and what the server holds.
+"""Three times as many events as a server can store, for minutes: what it stores, says and holds.
 
-1,500 connections post batches of 100 at once, each as soon as its last was answered: 150,000 events
-where 50,000 may wait for the disk. Who is refused (429) sends the same again after two seconds.
-What was acknowledged is counted in the store afterwards.
+First what it can store is measured: 16 connections post batches of 100, each as soon as its last
+was answered. Then three times as many leave at fixed times, over up to 1,500 connections. Who is
+refused (429) sends the same later, in the place of a new batch; every answer is timed from when its
+post should have left. What was acknowledged is counted in the store afterwards.
 
     python -m benchmarks flood --seconds 600
     python -m benchmarks flood --quick
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ from endcap.events.opening import open_store
 from endcap.schema.settings import StoreSettings
 
 SECONDS, QUICK_SECONDS = 600.0, 3.0
-SIZE, CONNECTIONS = 100, 1_500
-AGAIN_S = 2.0
+SIZE, CONNECTIONS, FEW = 100, 1_500, 16
+TIMES = 3
 STORED, REFUSED = 202, 429
 EVENT = '{"event_id":"%s","kind":"view","user_id":"u%d","item_id":"i%d"}'
 
@@ -47,8 +48,9 @@ def main(argv: list[str]) -> dict[str, Any]:
     report.say(json.dumps(figures))
     return report.outcome(
         meter,
-        protocol=f"1 worker, SQLite, {CONNECTIONS:,} connections, batches of {SIZE} for "
-        f"{seconds:g} s, a refused one again after {AGAIN_S:g} s, the client beside it",
+        protocol=f"1 worker, SQLite, batches of {SIZE}: {FEW} connections as fast as they can, "
+        f"then {TIMES} times as many, open loop for {seconds:g} s, up to {CONNECTIONS:,} "
+        "connections, the client beside it",
         figures=figures,
         seed=flags.seed,
         fingerprint="made-up views",
@@ -83,39 +85,94 @@ def _watch(process: psutil.Process, held: list[float], end: threading.Event) -> 
 
 
 async def run(work: dict[str, Any]) -> dict[str, Any]:
-    """Post from all connections for some seconds; return what was answered."""
-    answers: Counter[int] = Counter()
-    took: dict[int, list[float]] = {STORED: [], REFUSED: []}
-    end = time.monotonic() + work["seconds"]
-
-    async def customer(number: int) -> None:
-        line, turn, body = await Line.open(work["url"]), 0, _batch(number, 0)
-        while time.monotonic() < end:
-            began = time.perf_counter()
-            status, _ = await line.send("POST", "/v1/events/batch", body)
-            answers[status] += 1
-            took.setdefault(status, []).append(time.perf_counter() - began)
-            if status == STORED:
-                turn, body = turn + 1, _batch(number, turn + 1)
-            else:
-                await asyncio.sleep(AGAIN_S)
-
-    await asyncio.gather(*(customer(number) for number in range(CONNECTIONS)))
+    """Find out what is stored in calm, and post three times as much for some seconds."""
+    customers = Customers(work["url"])
+    calm = await customers.calm(max(QUICK_SECONDS, work["seconds"] / 60))
+    flood = await customers.flood(calm * TIMES, work["seconds"])
+    per_s = {"calm": calm * SIZE, "offered": calm * TIMES * SIZE, "stored": flood * SIZE}
     return {
-        "stored": answers[STORED] * SIZE,
-        "stored_per_s": round(answers[STORED] * SIZE / work["seconds"]),
-        "refused": answers[REFUSED] * SIZE,
-        "other": answers.total() - answers[STORED] - answers[REFUSED],
-        **{f"refused_{name}": ms for name, ms in latency(took[REFUSED] or [0.0]).items()},
+        "stored": customers.answers[STORED] * SIZE,
+        **{f"{name}_per_s": round(rate) for name, rate in per_s.items()},
+        "share_of_calm": round(flood / calm, 3),
+        "refused": customers.answers[REFUSED] * SIZE,
+        "unsent": customers.unsent * SIZE,
+        "other": customers.answers.total() - customers.answers[STORED] - customers.answers[REFUSED],
+        **{
+            f"{name}_{quantile}": ms
+            for name, status in (("refused", REFUSED), ("stored", STORED))
+            for quantile, ms in latency(customers.took.get(status) or [0.0]).items()
+        },
     }
 
 
-def _batch(number: int, turn: int) -> bytes:
-    rows = [
-        EVENT % (f"{number:04x}{turn:08x}{at:02x}", (number + at) % 4999, (turn + at) % 19_997)
-        for at in range(SIZE)
-    ]
-    return f'{{"events":[{",".join(rows)}]}}'.encode()
+class Customers:
+    """Post batches over many connections and keep what was answered, and how soon."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.answers: Counter[int] = Counter()
+        self.took: dict[int, list[float]] = {}
+        self.unsent = 0
+        self._made = 0
+        self._again: deque[bytes] = deque()
+        self._free: deque[Line] = deque()
+        self._lines = 0
+
+    async def calm(self, seconds: float) -> float:
+        """Return batches stored a second where a few post, each after its last answer."""
+        end = time.perf_counter() + seconds
+
+        async def one(line: Line) -> int:
+            count = 0
+            while time.perf_counter() < end:
+                count += await self._post(line, self._batch()) == STORED
+            self._free.append(line)
+            return count
+
+        self._lines = FEW
+        lines = [await Line.open(self._url) for _ in range(FEW)]
+        return sum(await asyncio.gather(*map(one, lines))) / seconds
+
+    async def flood(self, rate: float, seconds: float) -> float:
+        """Post `rate` batches a second; return how many were stored of each second's."""
+        before, start = self.answers[STORED], time.perf_counter() + 0.1
+        self.took = {}
+        async with asyncio.TaskGroup() as group:
+            for number in range(int(rate * seconds)):
+                due = start + number / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                if self._free or self._lines < CONNECTIONS:
+                    group.create_task(self._one(due))
+                else:
+                    self.unsent += 1
+        return (self.answers[STORED] - before) / (time.perf_counter() - start)
+
+    async def _one(self, due: float) -> None:
+        if self._free:
+            line = self._free.popleft()
+        else:
+            self._lines += 1
+            line = await Line.open(self._url)
+        body = self._again.popleft() if self._again else self._batch()
+        status = await self._post(line, body)
+        self.took.setdefault(status, []).append(time.perf_counter() - due)
+        if status != STORED:
+            self._again.append(body)
+        self._free.append(line)
+
+    async def _post(self, line: Line, body: bytes) -> int:
+        status, _ = await line.send("POST", "/v1/events/batch", body)
+        self.answers[status] += 1
+        return status
+
+    def _batch(self) -> bytes:
+        self._made += 1
+        turn = self._made
+        rows = [
+            EVENT % (f"{turn:010x}{at:02x}", (turn * 7 + at) % 4999, (turn + at) % 19_997)
+            for at in range(SIZE)
+        ]
+        return f'{{"events":[{",".join(rows)}]}}'.encode()
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ def test_row_12_behind_a_stuck_disk_the_crowd_is_told_to_come_back(
         refused = shop.post({"event_id": "one", "kind": "view", "user_id": "u", "item_id": "a"})
         assert (refused.status_code, refused.json()["code"]) == (429, "busy")
         assert int(refused.headers["retry-after"]) >= 1
+        kind = {"content-type": "application/json"}
+        unread = shop.client.post("/v1/events/batch", content=b"{no JSON", headers=kind)
+        assert unread.status_code == 429
         assert shop.slate(user_id="u")["items"]
         assert shop.metric("endcap_posts_refused_total") >= 2
     assert answers_of(shop, 20).json()["stored"] == 8

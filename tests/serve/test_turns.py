@@ -9,7 +9,7 @@ import pytest
 from served_shop import Served
 
 from endcap.schema.errors import StoreError
-from endcap.serve.turns import QUICK_S, Turns
+from endcap.serve.turns import QUICK_S, Line, Turns
 
 
 def test_a_place_is_quick_once_it_was_and_slow_once_it_is() -> None:
@@ -26,11 +26,11 @@ def test_a_place_is_quick_once_it_was_and_slow_once_it_is() -> None:
 
 
 def test_between_two_turns_others_are_heard() -> None:
-    turns = Turns()
+    line = Line()
     heard: list[str] = []
 
     async def slate(n: int) -> None:
-        async with turns.turn():
+        async with line.turn():
             heard.append(f"slate {n}")
 
     async def run() -> None:
@@ -45,12 +45,12 @@ def test_between_two_turns_others_are_heard() -> None:
 
 
 def test_who_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
-    turns = Turns()
+    line = Line()
 
     async def run() -> str:
-        async with turns.turn():
-            gone = asyncio.ensure_future(next_turn(turns, "gone"))
-            stays = asyncio.ensure_future(next_turn(turns, "stays"))
+        async with line.turn():
+            gone = asyncio.ensure_future(next_turn(line, "gone"))
+            stays = asyncio.ensure_future(next_turn(line, "stays"))
             await asyncio.sleep(0)
             gone.cancel()
             await asyncio.sleep(0)
@@ -59,8 +59,8 @@ def test_who_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
     assert asyncio.run(run()) == "stays"
 
 
-async def next_turn(turns: Turns, name: str) -> str:
-    async with turns.turn():
+async def next_turn(line: Line, name: str) -> str:
+    async with line.turn():
         return name
 
 

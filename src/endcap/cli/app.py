@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 import typer
 
+from endcap.schema.arrow_alone import leave_pandas
 from endcap.schema.errors import EndcapError, nearest
 from endcap.schema.version import __version__
 
@@ -55,6 +56,7 @@ def run(argv: Sequence[str]) -> int:
     _hush()
     try:
         if verb in VERBS:
+            leave_pandas()
             module = importlib.import_module(f"endcap.cli.{verb}_")
             return _call(module.app, argv[1:], f"endcap {verb}")
         if not verb.startswith("-"):

@@ -58,7 +58,8 @@ async def collect(
 async def follow(runtime: "Runtime", rows: pa.Table, stored: Receipt) -> None:
     """Have the live state follow rows that have just become durable."""
     if rows.num_rows <= runtime.live.inline_rows:
-        runtime.live.events_stored(rows, stored)
+        async with runtime.turns.stored.turn():
+            runtime.live.events_stored(rows, stored)
     else:
         await runtime.arrive(runtime.live.events_stored, rows, stored)
 

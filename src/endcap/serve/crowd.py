@@ -9,7 +9,7 @@ from endcap.schema.errors import BusyError
 
 MANY: Final = 100
 """So few are always let in: a disk that pauses for seconds is no crowd."""
-PATIENCE_S: Final = 2.0
+PATIENCE_S: Final = 1.0
 RECENT: Final = 0.05
 """Share of the latest post in the mean."""
 
@@ -45,14 +45,13 @@ class Crowd:
         self._here = 0
         self._pace = 0.0
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Be among them.
+    def admit(self) -> None:
+        """Refuse whoever would have to wait too long; asked before anything of a post is read.
 
         Raises
         ------
         BusyError
-            Nothing was read of what was sent.
+            Nothing of it is to be stored.
         """
         wait = self._here * self._pace
         if self._here >= self._many and wait > self._patience_s:
@@ -62,6 +61,11 @@ class Crowd:
                 hint="Nothing of this one was stored; send it again later.",
                 retry_after=wait,
             )
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be among them, once a post is read; raises as `admit`, for others came meanwhile."""
+        self.admit()
         self._here += 1
         found, began = self._here, self._clock()
         try:

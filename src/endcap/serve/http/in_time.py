@@ -50,7 +50,7 @@ async def _answered(runtime: Runtime, request: Request) -> Kept:
     seen = _at_hand(runtime, request)
     if seen is None:
         seen = await runtime.read(_look, runtime, request)
-    async with runtime.turns.turn():
+    async with runtime.turns.slates.turn():
         return _measured(runtime, request, seen)
 
 

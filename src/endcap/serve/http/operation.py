@@ -60,6 +60,8 @@ class Operation:
         anything: what does not fit is kept apart, so the handler decodes the body itself.
     writes
         Whether it changes something: then it honours `Idempotency-Key`.
+    crowds
+        Whether too many may come at once: then one more is refused before its body is read.
     errors
         Statuses of the problems it can answer with.
     examples
@@ -78,6 +80,7 @@ class Operation:
     body: Any = None
     row: type[msgspec.Struct] | None = None
     writes: bool = False
+    crowds: bool = False
     errors: tuple[int, ...] = ()
     media_type: str = JSON
     examples: Mapping[str, Any] = field(default_factory=dict)
@@ -89,6 +92,8 @@ class Operation:
 
     async def _serve(self, request: Request) -> Response:
         runtime: Runtime = request.app.state.runtime
+        if self.crowds:
+            runtime.crowd.admit()
         call = Call(request, runtime, decode_query(request, self.query))
         content = b""
         if self.body is not None:

@@ -87,14 +87,14 @@ OPERATIONS: Final = (
         "POST", "/v1/events", "postEvent", "events",
         "Store one event; the answer comes after it is safely on disk.",
         events.post_event, "public", {202: ReceiptOut}, query=KeyQuery,
-        body=EventIn, row=EventIn, writes=True, errors=BODY + WRITE,
+        body=EventIn, row=EventIn, writes=True, crowds=True, errors=BODY + WRITE,
         examples={"view": VIEW, "purchase": PURCHASE},
     ),
     Operation(
         "POST", "/v1/events/batch", "postEvents", "events",
         "Store up to 1,000 events; a bad one never sinks the others.",
         events.post_events, "public", {202: ReceiptOut}, query=KeyQuery,
-        body=EventsIn, row=EventIn, writes=True, errors=BODY + WRITE,
+        body=EventsIn, row=EventIn, writes=True, crowds=True, errors=BODY + WRITE,
         examples={"two events": {"events": [VIEW, PURCHASE]}},
     ),
     Operation(

@@ -24,8 +24,8 @@ from endcap.serve.intake import (
 )
 
 SMALL_BYTES: Final = 32_768
-"""Up to this size (two hundred events, a millisecond's work) a body is validated at once; a larger
-one would hold up other requests."""
+"""Up to this size (two hundred events, a millisecond's work) a body is validated on the event loop;
+a larger one would hold up other requests."""
 
 
 async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
@@ -44,7 +44,8 @@ async def receive(call: Call, sort: Sort, *, one: bool = False) -> Intake:
     take = take_one if one else take_batch
     with _told(sort):
         if len(call.body) <= SMALL_BYTES:
-            return take(sort, call.body, context)
+            async with runtime.turns.arriving.turn():
+                return take(sort, call.body, context)
         return await runtime.arrive(take, sort, call.body, context)
 
 

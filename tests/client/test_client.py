@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from endcap.client import Client, Receipt, Refused, Slate, answers
+from endcap.client import Client, Receipt, Refused, Slate, answers, asks
 from endcap.schema.settings import Settings, StoreSettings
 from endcap.serve.http import problems, shapes
 from endcap.serve.http.app import create_app
@@ -79,6 +79,28 @@ def test_from_the_catalogue_to_a_slate_that_follows_an_event(shop: Client) -> No
     shop.alias("browser-1", "anna")
     assert shop.delete_item("i/1")
     assert not shop.delete_item("i/1")
+
+
+def test_a_request_is_typed_as_the_server_takes_it() -> None:
+    assert set(asks.Ask.__annotations__) == fields(shapes.Ask)
+
+
+def test_many_are_asked_for_in_portions_and_a_bad_one_is_named(shop: Client) -> None:
+    shop.put_items([{"item_id": f"m{n}"} for n in range(3)])
+    many: list[asks.Ask] = [
+        {"user_id": None, "rank": [f"m{n % 3}"], "k": 1, "placement": "home"} for n in range(230)
+    ]
+    many[117] = {"k": 0}
+    found = shop.recommend_many(iter(many), timeout_ms=60_000)
+    refused = found.pop(117)
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.problem) == (422, "invalid-request")
+    assert [fault.field for fault in refused.errors] == ["k"]
+    del many[117]
+    for ask, slate in zip(many, found, strict=True):
+        assert isinstance(slate, Slate)
+        assert slate.item_ids == ask["rank"]
+    assert shop.recommend_many([]) == []
 
 
 def test_a_place_is_edited_and_taken_back(shop: Client) -> None:

@@ -14,7 +14,8 @@ from endcap.serve.keys import KeyRing
 NOBODY = {"GET /livez", "GET /readyz", "GET /healthz", "GET /version"}
 BROWSER = {
     "POST /v1/events", "POST /v1/events/batch", "GET /v1/recommendations",
-    "POST /v1/recommendations", "GET /v1/items/{item_id}/similar", "GET /v1/groups",
+    "POST /v1/recommendations", "POST /v1/recommendations/batch",
+    "GET /v1/items/{item_id}/similar", "GET /v1/groups",
 }  # fmt: skip
 SERVER = {
     "PUT /v1/items", "POST /v1/items", "GET /v1/items", "GET /v1/items/{item_id}",

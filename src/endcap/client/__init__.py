@@ -13,9 +13,11 @@ from endcap.client.answers import (
     Slate,
     SlateItem,
 )
+from endcap.client.asks import Ask
 from endcap.client.client import Client
 
 __all__ = [
+    "Ask",
     "Client",
     "Fault",
     "Group",

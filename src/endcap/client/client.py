@@ -21,12 +21,16 @@ from endcap.client.answers import (
     Replayed,
     Slate,
 )
+from endcap.client.asks import Ask
 from endcap.schema.errors import PluginError
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 ROWS: Final = 1_000
 """Rows in a request; more are sent in several."""
+ASKS: Final = 100
+"""Slates asked for in a request; as `ROWS`."""
+MANY_MS: Final = 5_000
 BYTES: Final = 900_000
 """Bytes of rows in a request: the server takes 1 MiB by default."""
 AGAIN: Final = frozenset({408, 409, 429, 502, 503, 504})
@@ -113,6 +117,27 @@ class Client:
         """Return what to show this shopper now; `more` as in ``POST /v1/recommendations``."""
         ask = {"user_id": user_id, "visitor_id": visitor_id, "placement": placement, "k": k}
         return self._ask("POST", "/v1/recommendations", Slate, body=_known({**ask, **more}))
+
+    def recommend_many(
+        self, asks: Iterable[Ask], *, timeout_ms: int = MANY_MS
+    ) -> list[Slate | Refused]:
+        """Return what to show each of many, in their order: a slate, or why there is none.
+
+        They are asked a hundred at a time, each hundred within `timeout_ms`: later, the catalogue
+        answers the rest of it. Beyond what the client waits for an answer it takes a longer
+        `timeout_s`, too.
+
+        Raises
+        ------
+        Refused
+            When a whole request of a hundred is refused.
+        """
+        found: list[Slate | Refused] = []
+        for portion in _portions(map(_known, asks), most=ASKS):
+            body = {"requests": portion, "timeout_ms": timeout_ms}
+            told = self._ask("POST", "/v1/recommendations/batch", _Batch, body=body)
+            found += [one.slate or _problem(one.status, one.problem) for one in told.results]
+        return found
 
     def similar(self, item_id: str, *, k: int = 10, **more: Any) -> Slate:
         """Return what goes with an item."""
@@ -288,7 +313,7 @@ class _Places(msgspec.Struct):
     placements: list[Place]
 
 
-class _Problem(msgspec.Struct):
+class _Problem(msgspec.Struct, frozen=True):
     detail: str = ""
     code: str = "unknown"
     request_id: str = ""
@@ -296,11 +321,25 @@ class _Problem(msgspec.Struct):
     errors: tuple[Fault, ...] = ()
 
 
+class _Result(msgspec.Struct):
+    status: int
+    slate: Slate | None = None
+    problem: _Problem = _Problem()
+
+
+class _Batch(msgspec.Struct):
+    results: list[_Result]
+
+
 def _refused(status: int, content: bytes) -> Refused:
     try:
         told = msgspec.json.decode(content, type=_Problem)
     except msgspec.DecodeError:  # somebody between us and the server answered
         told = _Problem(detail=content[:200].decode("utf-8", "replace"))
+    return _problem(status, told)
+
+
+def _problem(status: int, told: _Problem) -> Refused:
     return Refused(
         f"HTTP {status}: {told.detail}",
         status=status,
@@ -311,12 +350,12 @@ def _refused(status: int, content: bytes) -> Refused:
     )
 
 
-def _portions(rows: Iterable[Row]) -> Iterator[Sequence[msgspec.Raw]]:
+def _portions(rows: Iterable[Row], *, most: int = ROWS) -> Iterator[Sequence[msgspec.Raw]]:
     portion: list[msgspec.Raw] = []
     size = 0
     for row in rows:
         text = msgspec.json.encode(row)
-        if portion and (len(portion) == ROWS or size + len(text) > BYTES):
+        if portion and (len(portion) == most or size + len(text) > BYTES):
             yield portion
             portion, size = [], 0
         portion.append(msgspec.Raw(text))
@@ -325,7 +364,7 @@ def _portions(rows: Iterable[Row]) -> Iterator[Sequence[msgspec.Raw]]:
         yield portion
 
 
-def _known(row: Row) -> dict[str, Any]:
+def _known(row: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 

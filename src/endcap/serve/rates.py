@@ -58,9 +58,9 @@ class Rates:
         self._counts = counts or MemoryStorage()
         self._window = SlidingWindowCounterRateLimiter(cast("Any", self._counts))
 
-    def key(self, key: Key) -> Verdict | None:
+    def key(self, key: Key, cost: int = 1) -> Verdict | None:
         """Count a request with a key; None where keys of its kind have no limit."""
-        return self._spend("key", self._by_kind[key.kind], key.id, 1)
+        return self._spend("key", self._by_kind[key.kind], key.id, cost)
 
     def actor(self, actor: str, cost: int = 1) -> Verdict | None:
         """Count what a shopper does or asks; None where shoppers have no limit."""

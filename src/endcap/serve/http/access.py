@@ -71,6 +71,7 @@ class Lock:
             _check(key, self._access)
             scope.setdefault("state", {})["key_kind"] = key.kind if key else ""
             if key:
+                scope["state"]["key"] = key
                 heed(scope, self._rates.key(key))
         await self.app(scope, receive, send)
 

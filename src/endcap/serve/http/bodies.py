@@ -64,12 +64,27 @@ def decode_body(content: bytes, kind: Any) -> Any:
         raise no_json(error) from error
 
 
+def convert_row(tree: Any, kind: Any) -> Any:
+    """Make `kind` of a row that was decoded with its body; raises `ApiError` as `decode_body`."""
+    try:
+        return _converted(tree, kind)
+    except msgspec.ValidationError as error:
+        raise invalid(error, kind) from error
+
+
 def _decode(content: bytes, kind: Any) -> Any:
     """Decode, taking 10.0 for 10 where a whole number is asked for, as JSON Schema does."""
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError:
         return msgspec.convert(_whole(msgspec.json.decode(content)), kind)
+
+
+def _converted(tree: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError:
+        return msgspec.convert(_whole(tree), kind)
 
 
 def _whole(tree: Any) -> Any:

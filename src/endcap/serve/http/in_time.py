@@ -2,6 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.replaying.witness import Witness
@@ -14,31 +18,71 @@ from endcap.serve.runtime import Runtime
 Seen = tuple[Recommender, Witness]
 
 
-async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Kept:
-    """Answer a request within `timeout_ms` (0: as the settings say), however.
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When whoever waits has waited long enough.
 
-    Slow is the store or a queue; the catalogue is in memory. What still waits in the queue at its
-    deadline is taken out, so that nobody works for those who have left.
+    Attributes
+    ----------
+    milliseconds
+        For how long in all.
+    at
+        In seconds of the event loop's clock.
+    """
+
+    milliseconds: int
+    at: float
+
+    @classmethod
+    def of(cls, runtime: Runtime, timeout_ms: int) -> Self:
+        """Return the one that begins now (0: as long as the settings say)."""
+        milliseconds = timeout_ms or runtime.settings.serve.timeout_ms
+        return cls(milliseconds, asyncio.get_running_loop().time() + milliseconds / 1000)
+
+
+@contextmanager
+def under_way(runtime: Runtime) -> Iterator[None]:
+    """Take one of the places of those whose slates are made, one after the other for each.
 
     Raises
     ------
     ApiError
-        503 when as many slates are under way as may be. Events are never refused for their sake.
+        503 when as many are under way as may be. Events are never refused for their sake.
     """
-    told = runtime.settings.serve
-    if runtime.slates >= told.waiting_slates:
+    if runtime.slates >= runtime.settings.serve.waiting_slates:
         detail = f"{runtime.slates} slates are under way already."
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
-    milliseconds = timeout_ms or told.timeout_ms
     runtime.slates += 1
-    runtime.asked_at = time.monotonic()
     try:
-        async with asyncio.timeout(milliseconds / 1000):
-            return await _answered(runtime, request)
-    except TimeoutError:
-        return _stopgap(runtime, request, milliseconds)
+        yield
     finally:
         runtime.slates -= 1
+
+
+async def answer_in_time(runtime: Runtime, request: Request, timeout_ms: int) -> Kept:
+    """Answer a request within `timeout_ms` (0: as the settings say), however.
+
+    Raises
+    ------
+    ApiError
+        As `under_way`.
+    """
+    with under_way(runtime):
+        return await answer_by(Deadline.of(runtime, timeout_ms), runtime, request)
+
+
+async def answer_by(deadline: Deadline, runtime: Runtime, request: Request) -> Kept:
+    """Answer a request of somebody who is under way, at the deadline from memory alone.
+
+    Slow is the store or a queue; the catalogue is in memory. What still waits in the queue at its
+    deadline is taken out, so that nobody works for those who have left.
+    """
+    runtime.asked_at = time.monotonic()
+    try:
+        async with asyncio.timeout_at(deadline.at):
+            return await _answered(runtime, request)
+    except TimeoutError:
+        return _stopgap(runtime, request, deadline.milliseconds)
 
 
 async def _answered(runtime: Runtime, request: Request) -> Kept:

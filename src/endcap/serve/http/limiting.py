@@ -39,7 +39,16 @@ def heed(scope: Scope, verdict: Verdict | None) -> None:
 
 
 def headers(verdicts: list[Verdict]) -> dict[str, str]:
-    """Return the header fields of draft-ietf-httpapi-ratelimit-headers (from -08 on)."""
+    """Return the header fields of draft-ietf-httpapi-ratelimit-headers (from -08 on).
+
+    Each limit is told once: of several shoppers' in a batch, that of who has least left.
+    """
+    least: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        before = least.get(verdict.name)
+        if before is None or verdict.remaining <= before.remaining:
+            least[verdict.name] = verdict
+    verdicts = list(least.values())
     return {
         "ratelimit-policy": ", ".join(f'"{v.name}";q={v.quota};w={MINUTE}' for v in verdicts),
         "ratelimit": ", ".join(f'"{v.name}";r={v.remaining};t={v.seconds}' for v in verdicts),
@@ -56,6 +65,13 @@ def limit_asker(call: Call, ask: Any) -> None:
     who = actor(getattr(ask, "user_id", None), getattr(ask, "visitor_id", None))
     if who and is_public(call):
         heed(call.request.scope, call.runtime.rates.actor(who))
+
+
+def limit_askers(call: Call, asks: int) -> None:
+    """Count what a batch asks as if each came alone; raises `ApiError` 429."""
+    key = getattr(call.request.state, "key", None)
+    if key and asks > 1:  # the lock has counted one
+        heed(call.request.scope, call.runtime.rates.key(key, asks - 1))
 
 
 def limit_doer(call: Call) -> Callable[[str | None, str | None], None]:

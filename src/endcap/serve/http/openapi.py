@@ -33,6 +33,7 @@ MEANING: Final = {
     503: "Not now: the store takes no writes, or too much is asked at once.",
     507: "No space is left; nothing was stored.",
 }
+ALONE: Final = "Anything else is answered by a problem of its own."
 APART: Final = "Anything else is not stored but kept in the quarantine, and the answer says why."
 REQUEST_ID: Final = {"description": "The id of this request.", "schema": {"type": "string"}}
 ANY_ID: Final = {"type": "string", "minLength": 1}
@@ -111,7 +112,8 @@ def _body(operation: Operation, refs: dict[Any, Any]) -> Any:
     name = next(
         name for name, field in schema["properties"].items() if field.get("type") == "array"
     )
-    schema["properties"][name]["items"] = {"anyOf": [refs[operation.row], {"description": APART}]}
+    told = APART if operation.writes else ALONE
+    schema["properties"][name]["items"] = {"anyOf": [refs[operation.row], {"description": told}]}
     return schema
 
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from endcap.serve.http import (
     audiences,
+    batches,
     catalogue,
     events,
     health,
@@ -12,6 +13,7 @@ from endcap.serve.http import (
     recommendations,
     slates,
 )
+from endcap.serve.http.batch_shapes import BatchIn, BatchOut
 from endcap.serve.http.operation import Operation
 from endcap.serve.http.shapes import (
     AliasIn,
@@ -109,6 +111,15 @@ OPERATIONS: Final = (
         recommendations.post_recommendations, "public", {200: SlateOut}, body=Ask,
         errors=(*BODY, 503),
         examples={"a guest with a cart": {"visitor_id": "v-81", "context_items": ["22423"]}},
+    ),
+    Operation(
+        "POST", "/v1/recommendations/batch", "postRecommendationsBatch", "recommendations",
+        "Recommend up to 100 times at once; a bad request never sinks the others.",
+        batches.post_batch, "public", {200: BatchOut}, body=BatchIn, row=Ask,
+        errors=(*BODY, 503),
+        examples={"two shelves of a page": {"requests": [
+            {"visitor_id": "v-81"}, {"visitor_id": "v-81", "context_items": ["22423"], "k": 4},
+        ]}},
     ),
     Operation(
         "GET", "/v1/items/{item_id:id}/similar", "getSimilarItems", "recommendations",

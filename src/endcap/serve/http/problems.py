@@ -80,9 +80,9 @@ class ApiError(Exception):
         self.hint, self.errors, self.headers = hint, list(errors), dict(headers or {})
 
 
-def respond(request: Request, error: ApiError) -> Response:
-    """Return the answer to `error`."""
-    problem = Problem(
+def problem(request: Request, error: ApiError) -> Problem:
+    """Return what is said of `error`."""
+    return Problem(
         type=f"urn:endcap:error:{error.code}",
         title=http.HTTPStatus(error.status).phrase,
         status=error.status,
@@ -93,31 +93,38 @@ def respond(request: Request, error: ApiError) -> Response:
         hint=error.hint or HINTS.get(error.status, ""),
         errors=error.errors,
     )
+
+
+def respond(request: Request, error: ApiError) -> Response:
+    """Return the answer to `error`."""
     headers = error.headers
     if error.status in RETRY_SECONDS:
         headers.setdefault("retry-after", str(RETRY_SECONDS[error.status]))
-    body = msgspec.json.encode(problem)
+    body = msgspec.json.encode(problem(request, error))
     return Response(body, error.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def on_api_error(request: Request, error: Exception) -> Response:
-    """Answer an `ApiError`."""
-    assert isinstance(error, ApiError)
-    return respond(request, error)
+def refusal(request: Request, error: Exception) -> ApiError:
+    """Return what becomes of whatever was raised in answering a request.
 
-
-async def on_endcap_error(request: Request, error: Exception) -> Response:
-    """Answer an error of our own tree by the status it carries."""
-    assert isinstance(error, EndcapError)
+    Strangers are not told about our insides: what nobody foresaw is in the log alone.
+    """
+    if isinstance(error, ApiError):
+        return error
+    if not isinstance(error, EndcapError):
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return ApiError(500, "internal", "The server met an unexpected error.")
     headers = {}
     if isinstance(error, BusyError):
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     if error.http_status >= 500:
         log.error("request failed", code=error.code, detail=error.message, path=request.url.path)
-    return respond(
-        request,
-        ApiError(error.http_status, error.code, error.message, hint=error.hint, headers=headers),
-    )
+    return ApiError(error.http_status, error.code, error.message, hint=error.hint, headers=headers)
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """Answer an `ApiError`, or an error of our own tree by the status it carries."""
+    return respond(request, refusal(request, error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -140,14 +147,13 @@ def _allowed(request: Request) -> list[str]:
 
 
 def on_bug(request: Request, error: Exception) -> Response:
-    """Answer what nobody foresaw, without telling strangers about our insides."""
-    log.error("unexpected error", path=request.url.path, exc_info=error)
-    return respond(request, ApiError(500, "internal", "The server met an unexpected error."))
+    """Answer what nobody foresaw."""
+    return respond(request, refusal(request, error))
 
 
 HANDLERS: Final[dict[int | type[Exception], Any]] = {
-    ApiError: on_api_error,
-    EndcapError: on_endcap_error,
+    ApiError: on_refusal,
+    EndcapError: on_refusal,
     HTTPException: on_http_exception,
 }
 """For `FastAPI(exception_handlers=…)`."""

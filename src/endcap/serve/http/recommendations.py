@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from math import isfinite, nan
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -32,6 +32,8 @@ from endcap.serve.http.shapes import (
     SlateOut,
 )
 from endcap.serve.impressions import Shown
+
+UNKEPT: Final = {"cache-control": "no-store"}
 
 
 async def get_recommendations(call: Call) -> Answer:
@@ -81,7 +83,7 @@ async def get_groups(call: Call) -> Answer:
     found = await runtime.run(work)
     told = [GroupOut(g.value, g.share, [item.item_id for item in g.items]) for g in found]
     out = GroupsOut(query.by, query.placement, told)
-    return Answer(200, out, {"cache-control": "no-store"})
+    return Answer(200, out, UNKEPT)
 
 
 def _degrees(said: float | msgspec.UnsetType | None) -> float | None:
@@ -97,8 +99,20 @@ def _forbid_accounts(call: Call, ask: Ask | GroupsQuery) -> None:
 
 
 async def _recommend(call: Call, ask: Ask) -> Answer:
+    request = asked(call, ask)
+    return await _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
+
+
+def asked(call: Call, ask: Ask) -> Request:
+    """Return what is asked of the recommender, named anew.
+
+    Raises
+    ------
+    ApiError
+        403 where the key may not ask that.
+    """
     _forbid_accounts(call, ask)
-    request = Request(
+    return Request(
         user_id=ask.user_id,
         visitor_id=ask.visitor_id,
         placement=ask.placement,
@@ -115,11 +129,20 @@ async def _recommend(call: Call, ask: Ask) -> Answer:
         prices=ask.prices,
         request_id=dated_token(),
     )
-    return await _show(call, await answer_in_time(call.runtime, request, ask.timeout_ms), ask)
 
 
 async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
-    """Log a slate as shown, count it, and put it into words."""
+    return Answer(200, await show(call, kept, ask), UNKEPT)
+
+
+async def show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> SlateOut:
+    """Log a slate as shown, count it, and put it into words.
+
+    Raises
+    ------
+    ApiError
+        403 where the key may not ask that.
+    """
     runtime = call.runtime
     stranger = _is_stranger(call, ask)
     if ask.explain and getattr(call.request.state, "key_kind", "") == "public":
@@ -143,8 +166,7 @@ async def _show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> Answer:
         slate = replace(slate, items=bare, rules=(), cost=nan, objective={})
     if stranger:
         slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
-    out = shown(slate, facts, language, told, explain=bool(ask.explain))
-    return Answer(200, out, {"cache-control": "no-store"})
+    return shown(slate, facts, language, told, explain=bool(ask.explain))
 
 
 def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:

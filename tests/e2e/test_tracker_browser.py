@@ -58,15 +58,20 @@ class Visit:
         self.server, self.folder = shop
         self.user = user
         self.context: BrowserContext = browser.new_context()
-        self.page: Page = self.context.new_page()
         self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page: Page = self.tab()
 
-    def open(self, tag: str | None = None) -> None:
+    def tab(self) -> Page:
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        return page
+
+    def open(self, tag: str | None = None, page: Page | None = None) -> None:
+        page = page or self.page
         tag = f'data-url data-user="{self.user}"' if tag is None else tag
         body = PAGE.format(tag=tag)
-        self.page.route("**/shop.html", lambda r: r.fulfill(body=body, content_type="text/html"))
-        self.page.goto(self.server.url + "/shop.html")
+        page.route("**/shop.html", lambda r: r.fulfill(body=body, content_type="text/html"))
+        page.goto(self.server.url + "/shop.html")
 
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)
@@ -163,6 +168,52 @@ def test_offline_events_wait_across_a_reload(visit: Visit) -> None:
     assert visit.kinds() == {"view": 122}  # and one for each time the page was opened
 
 
+def test_what_two_pages_say_offline_outlives_the_one_that_is_closed(visit: Visit) -> None:
+    other = visit.tab()
+    visit.open()
+    visit.delivered()
+    visit.open(page=other)
+    other.wait_for_timeout(800)  # longer than events gather
+    for page in (visit.page, other):
+        page.wait_for_function(f"{READ_QUEUE} === 0", timeout=20_000)
+    visit.context.set_offline(True)
+    said = ((visit.page, "a1"), (other, "b1"), (visit.page, "a2"))
+    for number, (page, item) in enumerate(said, 1):
+        page.evaluate(f"endcap.track('cart', {{item_id: '{item}'}})")
+        for each in (visit.page, other):  # a browser takes a moment to tell the other page
+            each.wait_for_function(f"{READ_QUEUE} === {number}", timeout=5_000)
+    visit.page.close()
+    other.wait_for_timeout(500)
+    visit.context.set_offline(False)
+    other.wait_for_function(f"{READ_QUEUE} === 0", timeout=20_000)
+    carts = [row["item_id"] for row in visit.stored() if row["kind"] == "cart"]
+    assert sorted(carts) == ["a1", "a2", "b1"]
+
+
+def test_what_another_page_writes_over_is_written_again(visit: Visit) -> None:
+    visit.open()
+    visit.delivered()
+    visit.context.set_offline(True)
+    visit.run("endcap.track('cart', {item_id: 'a1'})")
+    visit.run("localStorage.setItem('endcap.queue', '[]')")  # two pages wrote at one moment
+    visit.page.goto("about:blank")
+    visit.context.set_offline(False)
+    visit.open("")
+    assert visit.run(READ_QUEUE) == 1
+    visit.open()
+    visit.delivered()
+    assert visit.kinds() == {"view": 2, "cart": 1}
+
+
+@pytest.mark.parametrize("stored", ["{}", "7", "[null]", "["], ids=list("abcd"))
+def test_a_queue_that_is_none_harms_nothing(visit: Visit, stored: str) -> None:
+    visit.open("")
+    visit.run(f"localStorage.setItem('endcap.queue', '{stored}')")
+    visit.open()
+    visit.delivered()
+    assert visit.kinds() == {"view": 1}
+
+
 def test_a_lost_answer_stores_nothing_twice(visit: Visit) -> None:
     lost: list[int] = []
 
@@ -228,6 +279,71 @@ def test_nothing_leaves_before_consent(visit: Visit) -> None:
     visit.page.wait_for_timeout(400)
     assert visit.run("localStorage.length") == 0
     assert visit.kinds() == {"view": 1}
+
+
+def test_what_was_said_offline_outlives_pages_that_wait_for_consent(visit: Visit) -> None:
+    wait = f'data-url data-user="{visit.user}" data-consent="wait"'
+    visit.open(wait)
+    visit.run("endcap.consent(true)")
+    visit.delivered()
+    visit.context.set_offline(True)
+    visit.run("endcap.track('cart', {item_id: 'a1'})")
+    kept = visit.run("localStorage.getItem('endcap.queue')")
+    visit.page.goto("about:blank")  # else this page sends it as soon as it can
+    visit.context.set_offline(False)
+    sent: list[str] = []
+    visit.page.on("request", lambda request: sent.append(request.method))
+    visit.open(wait)
+    visit.page.wait_for_timeout(600)
+    assert "POST" not in sent  # not even what earlier pages were allowed to say
+    assert visit.run("localStorage.getItem('endcap.queue')") == kept
+    visit.run("endcap.consent(true)")
+    visit.delivered()
+    assert visit.kinds() == {"view": 2, "cart": 1}
+    assert len({row["session_id"] for row in visit.stored()}) == 1
+
+
+def test_consent_alone_sends_what_earlier_pages_left(visit: Visit) -> None:
+    visit.open()
+    visit.delivered()
+    visit.context.set_offline(True)
+    visit.run("endcap.track('cart', {item_id: 'a1'})")
+    visit.page.goto("about:blank")
+    visit.context.set_offline(False)
+    visit.open("")  # this page says nothing by itself
+    visit.run(
+        "document.querySelector('h1').remove();"
+        f"endcap.init({{url: location.origin, userId: '{visit.user}', consent: null}});"
+        "endcap.consent(true)"
+    )
+    visit.delivered()
+    assert visit.kinds() == {"view": 1, "cart": 1}
+
+
+def test_consent_taken_back_while_events_are_on_their_way_keeps_nothing(visit: Visit) -> None:
+    visit.open()
+    visit.delivered()
+
+    def withdraw(route: Route) -> None:
+        visit.run("endcap.consent(false)")
+        route.continue_()
+
+    visit.page.route("**/v1/events/batch", withdraw)
+    visit.run("endcap.track('cart', {item_id: 'a1'})")
+    visit.page.wait_for_timeout(1_500)
+    assert visit.run("localStorage.length") == 0
+
+
+def test_a_pause_of_half_an_hour_ends_the_session(visit: Visit) -> None:
+    visit.page.clock.install()
+    visit.open()
+    for minutes in (10, 20, 31):
+        visit.page.clock.fast_forward(minutes * 60_000)
+        visit.run(f"endcap.track('cart', {{item_id: 'after-{minutes}'}})")
+    visit.page.clock.run_for(1_000)
+    visit.delivered()
+    session = {row["item_id"]: row["session_id"] for row in visit.stored()}
+    assert session["lamp"] == session["after-10"] == session["after-20"] != session["after-31"]
 
 
 def test_the_next_slate_knows_what_was_tracked(visit: Visit) -> None:

@@ -7,6 +7,7 @@
   const BATCH = 50; // events in a request: well below the 64 KiB of a request that outlives its page
   const ROOM = 500; // events kept while the shop cannot be reached; the oldest go first
   const BYTES = 50000;
+  const SESSION_MS = 1800000; // a pause this long ends a session
   const SEEN_MS = 1000; // half of an item in view for this long is an impression
   const GA4 = {
     view_item: "view", select_item: "click", add_to_cart: "cart", remove_from_cart: "uncart",
@@ -14,8 +15,8 @@
     view_search_results: "search",
   };
 
-  let options = {}, queue = [], held = [], userId = null, timer = 0, failures = 0, busy = false;
-  let ready = false, session = "", eyes = null;
+  let options = {}, mine = [], held = [], userId = null, timer = 0, failures = 0, busy = false;
+  let ready = false, session = null, eyes = null;
 
   const quietly = (work, otherwise) => (...args) => {
     try { return work(...args); } catch (error) {
@@ -39,15 +40,30 @@
     return id;
   }
 
+  function sessionId() {
+    const now = Date.now(), last = store.get("session") || session;
+    session = { id: last && now - last.at < SESSION_MS ? last.id : fresh(), at: now };
+    store.set("session", session);
+    return session.id;
+  }
+
+  /* What is to be sent: what this page has said, and what others, closed or open, left in the store. */
+  function waiting() {
+    const stored = [].concat(store.get("queue") || []).filter((event) => event && event.event_id);
+    const ids = new Set(stored.map((event) => event.event_id));
+    return stored.concat(mine.filter((event) => !ids.has(event.event_id)))
+      .sort((a, b) => (a.time > b.time) - (a.time < b.time)).slice(-ROOM);
+  }
+
   function track(kind, fields) {
     if (!ready || options.consent === false) return;
     const event = { event_id: fresh(), kind: kind, time: new Date().toISOString(), ...fields };
     if (!allowed()) { held = held.concat(event).slice(-ROOM); return; } // until they say yes or no
     event.visitor_id = visitor();
-    event.session_id = session;
+    event.session_id = sessionId();
     if (userId) event.user_id = userId;
-    queue = queue.concat(event).slice(-ROOM);
-    store.set("queue", queue);
+    mine = mine.concat(event).slice(-ROOM);
+    store.set("queue", waiting());
     soon(options.flushMs);
   }
 
@@ -58,7 +74,7 @@
   function portion() {
     const events = [];
     let bytes = 0;
-    for (const event of queue) {
+    for (const event of waiting()) {
       bytes += 3 * JSON.stringify(event).length; // UTF-8 needs at most three bytes a unit
       if (events.length === BATCH || (events.length && bytes > 3 * BYTES)) break;
       events.push(event);
@@ -71,26 +87,25 @@
 
   function forget(events) {
     const ids = new Set(events.map((event) => event.event_id));
-    // Another tab may have written meanwhile: what it added stays.
-    const stored = store.get("queue") || [];
-    const mine = new Set(queue.map((event) => event.event_id));
-    queue = queue.concat(stored.filter((event) => !mine.has(event.event_id)))
-      .filter((event) => !ids.has(event.event_id)).slice(-ROOM);
-    store.set("queue", queue);
+    const stays = (event) => !ids.has(event.event_id);
+    const left = waiting().filter(stays);
+    mine = mine.filter(stays);
+    if (allowed()) store.set("queue", left); // they may have said no meanwhile
+    return left.length;
   }
 
   // An event has its id before it is first sent, so that sending it again stores nothing twice.
   function flush() {
-    if (!allowed() || busy || !queue.length || navigator.onLine === false) return Promise.resolve();
-    const events = portion();
+    const events = allowed() && !busy && navigator.onLine !== false ? portion() : [];
+    if (!events.length) return Promise.resolve();
     busy = true;
     return request(EVENTS, { method: "POST", body: body(events), keepalive: true })
       .then((answer) => {
         busy = false;
         if (answer.ok || (answer.status < 500 && ![401, 403, 408, 409, 429].includes(answer.status))) {
           failures = 0;
-          forget(events); // stored, or such that it never will be
-          if (queue.length) return flush();
+          // Stored, or such that it never will be.
+          if (forget(events)) return flush();
         } else retry(Number(answer.headers.get("Retry-After")) * 1000);
       })
       .catch(() => { busy = false; retry(0); });
@@ -106,8 +121,10 @@
   // A beacon can carry no key, and to another origin its preflight would come too late; what `flush`
   // sends has been allowed before.
   const leave = quietly(() => {
-    if (!allowed() || !queue.length) return;
-    const text = body(portion());
+    const events = allowed() ? portion() : [];
+    if (!events.length) return;
+    store.set("queue", waiting()); // whatever another page wrote at the same moment
+    const text = body(events);
     if (options.key || !navigator.sendBeacon) {
       request(EVENTS, { method: "POST", body: text, keepalive: true }).catch(() => {});
     } else navigator.sendBeacon(options.url + EVENTS, new Blob([text], { type: "application/json" }));
@@ -122,7 +139,7 @@
   function recommend(ask) {
     if (!ready) return Promise.reject(new Error("endcap.init first"));
     const who = allowed() ? { visitor_id: visitor(), ...(userId && { user_id: userId }) } : {};
-    return Promise.resolve(queue.length && allowed() ? flush() : 0)
+    return flush()
       .then(() => request("/v1/recommendations", {
         method: "POST", body: JSON.stringify({ ...who, ...ask }),
       }))
@@ -200,16 +217,22 @@
     layer.slice().forEach(heard);
   }
 
+  /* They have said yes: the session goes on, and what earlier pages left is sent. */
+  function begin() {
+    const said = held;
+    held = [];
+    sessionId();
+    said.forEach(({ kind, ...fields }) => track(kind, fields));
+    soon(options.flushMs);
+  }
+
   function consent(yes) {
     options.consent = yes;
-    if (yes === true) {
-      const waiting = held;
-      held = [];
-      waiting.forEach(({ kind, ...fields }) => track(kind, fields));
-    } else if (yes === false) {
-      held = queue = [];
+    if (allowed()) begin();
+    else if (yes === false) {
+      held = mine = [];
+      session = options.visitorId = null;
       ["queue", "visitor", "session"].forEach(store.drop);
-      options.visitorId = null;
     }
   }
 
@@ -219,13 +242,7 @@
     options.url = String(options.url || "").replace(/\/+$/, "");
     userId = options.userId || null;
     ready = true;
-    const last = store.get("session");
-    session = last && Date.now() - last.at < 1800000 ? last.id : fresh();
-    if (options.consent === true) {
-      store.set("session", { id: session, at: Date.now() });
-      queue = store.get("queue") || [];
-      if (queue.length) soon(options.flushMs);
-    }
+    if (allowed()) begin();
     addEventListener("online", quietly(flush));
     addEventListener("pagehide", leave);
     addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());

@@ -358,6 +358,24 @@ def test_the_next_slate_knows_what_was_tracked(visit: Visit) -> None:
     assert visit.kinds()["purchase"] == 1
 
 
+def test_a_page_of_modules_imports_it_as_it_is(visit: Visit) -> None:
+    folder = Path(str(files("endcap.serve.tracker")))
+    visit.page.route(
+        "**/package/*",
+        lambda r: r.fulfill(path=folder / Path(r.request.url).name, content_type="text/javascript"),
+    )
+    module = "import { init, track } from '/package/endcap.mjs'; init({userId: document.title});"
+    body = (
+        f"<!doctype html><title>{visit.user}</title>"
+        f"<script type=module>{module} track('cart', {{item_id: 'lamp'}})</script>"
+    )
+    visit.page.route("**/shop.html", lambda r: r.fulfill(body=body, content_type="text/html"))
+    visit.page.goto(visit.server.url + "/shop.html")
+    visit.page.wait_for_function(f"{READ_QUEUE} === 1")
+    visit.delivered()
+    assert visit.kinds() == {"cart": 1}
+
+
 def test_the_script_is_small_and_cached() -> None:
     content = files("endcap.serve.tracker").joinpath("endcap.js").read_bytes()
     assert len(gzip.compress(content, 9)) < 5_000

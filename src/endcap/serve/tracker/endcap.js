@@ -237,7 +237,7 @@
   }
 
   function init(given) {
-    if (ready) return;
+    if (ready || typeof document !== "object") return; // a shop's server runs the same code
     options = { consent: true, flushMs: 300, ...given };
     options.url = String(options.url || "").replace(/\/+$/, "");
     userId = options.userId || null;

@@ -12,6 +12,8 @@ import psutil
 import pytest
 from http_shop import ENDCAP, Customers, ShopProcess, stored
 
+from endcap.testing.servers import until
+
 PATIENCE = 120.0
 """Starting two workers takes seconds of CPU, and machines may be busy."""
 TWO = [*ENDCAP, "--workers", "2"]
@@ -78,6 +80,9 @@ def test_the_next_request_sees_the_event_at_the_other_worker(pair: list[httpx.Cl
     assert seen == 1000
     told = [client.get("/metrics").text for client in pair]
     assert all("endcap_events_stored_total 1000.0" in text for text in told)
+    assert all("endcap_live_bus_up 1.0" in text for text in told)
+    stage = 'endcap_stage_duration_seconds_count{stage="write"} 1000.0'
+    until(lambda: stage in pair[0].get("/metrics").text)  # the other tells it a second later
 
 
 def test_what_one_worker_hides_no_other_shows(pair: list[httpx.Client]) -> None:

@@ -60,20 +60,33 @@ class Metrics:
             "endcap_model_age_seconds", "Age of the artefact in use; NaN without one.",
             registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
-        self.impressions_dropped = Counter(
-            "endcap_impressions_dropped",
-            "Impressions not logged because their queue was full or the store failed.",
+        self._count_troubles()
+        self.bus_up = Gauge(
+            "endcap_live_bus_up",
+            "Whether what others store is followed as they tell it (1), or the bus is away (0).",
             registry=registry,
+            multiprocess_mode="livemin",
         )
-        self.posts_refused = Counter(
-            "endcap_posts_refused",
+
+    def _count_troubles(self) -> None:
+        def counter(name: str, what: str) -> Counter:
+            return Counter(f"endcap_{name}", what, registry=self.registry)
+
+        lost = "because their queue was full or the store failed."
+        self.impressions_dropped = counter("impressions_dropped", f"Impressions not logged {lost}")
+        self.slates_dropped = counter("slates_dropped", f"Slates not kept for replay {lost}")
+        self.posts_refused = counter(
+            "posts_refused",
             "Posts of events that were not read, because others waited too long already.",
-            registry=registry,
         )
-        self.slates_dropped = Counter(
-            "endcap_slates_dropped",
-            "Slates not kept for replay because their queue was full or the store failed.",
-            registry=registry,
+        self.slates_refused = counter(
+            "slates_refused", "Slates refused because as many were under way as may be."
+        )
+        self.slates_late = counter(
+            "slates_late", "Slates that the catalogue answered, for their deadline had come."
+        )
+        self.artefact_swaps = counter(
+            "artefact_swaps", "Artefacts taken up in the place of another."
         )
 
     def text(self) -> bytes:

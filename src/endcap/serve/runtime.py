@@ -36,6 +36,7 @@ from endcap.serve.metrics import Metrics
 from endcap.serve.rates import open_rates
 from endcap.serve.reading import Desk
 from endcap.serve.sharing import LiveBus, open_live_state
+from endcap.serve.stage_times import StageTimes
 from endcap.serve.state import utc_now
 from endcap.serve.telling import open_ear
 from endcap.serve.together import Together
@@ -69,6 +70,8 @@ class Runtime:
         What the placements do, for whoever edits them.
     keys
         Who may talk to it.
+    stage_times
+        How long the stages of requests took.
     eraser
         Takes people out of everything.
     running
@@ -102,6 +105,7 @@ class Runtime:
         self.store = store
         self.metrics = Metrics()
         self.telemetry = open_telemetry(settings.telemetry)
+        self.stage_times = StageTimes(self.metrics.registry)
         self.draining = False
         self.store_check: asyncio.Future[Any] | None = None
         self.slates = 0
@@ -123,10 +127,12 @@ class Runtime:
             settings.store.folder,
             Places(store.documents, settings.store.folder),
             try_out=self._try_out,
-            on_swap=self.live.promoted,
+            on_swap=self._swapped,
             share=partial(_share, settings, store),
         )
         self.live.on_promoted = self.recommender.nudge
+        self.live.on_sharing = self.metrics.bus_up.set
+        self.metrics.bus_up.set(self.live.sharing[0])
         self.impressions = ImpressionWriter(
             store.log,
             clock=utc_now,
@@ -197,6 +203,10 @@ class Runtime:
         items = self.live.item_ids()[:1]
         recommender.recommend([Request(), Request(context_items=tuple(items))], self.live)
 
+    def _swapped(self) -> None:
+        self.metrics.artefact_swaps.inc()
+        self.live.promoted()
+
     def warmed(self) -> None:
         """Wait until what happened lately has been counted, and slates under rules are quick."""
         self._answers.set()
@@ -257,6 +267,7 @@ class Runtime:
         self.live.close()
         self.rates.close()
         self.store.close()
+        self.stage_times.close()
         if self.telemetry:
             self.telemetry.close()
 

@@ -315,6 +315,7 @@ class SharedState(LiveState):
         if self._connected:
             self._trouble = str(error)
             self._connected = False
+            self.on_sharing(False)
             log.warning("live bus away; histories are read from the store", reason=self._trouble)
 
     def _follow(self) -> None:
@@ -345,6 +346,7 @@ class SharedState(LiveState):
             if self._take_position():
                 self.reload()
                 self._connected = True
+                self.on_sharing(True)
                 log.info("live bus back")
         except EndcapError as error:
             self._trouble = str(error)

@@ -72,6 +72,8 @@ class LiveState:
         Up to so many events are followed in microseconds; more would hold up an event loop.
     on_promoted
         Called when another replica serves another artefact.
+    on_sharing
+        Told when other replicas cannot be followed any more (False), and when they can again.
 
     Stability: caller.
     """
@@ -95,6 +97,7 @@ class LiveState:
         self._exposure: Counter[str] = Counter()
         self.live = LiveCounts(Live())
         self.on_promoted: Callable[[], object] = _nothing
+        self.on_sharing: Callable[[bool], object] = _nothing
         self._version = 0
         self._closed = False
         self._uncounted = threading.Event()
@@ -481,5 +484,5 @@ def _float(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Follow nothing."""

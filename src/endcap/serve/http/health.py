@@ -53,6 +53,8 @@ async def metrics(call: Call) -> Answer:
     """Return all metrics in the text format of Prometheus."""
     runtime = call.runtime
     runtime.metrics.model_age.set(runtime.recommender.age_seconds(runtime.live.now))
+    runtime.metrics.bus_up.set(runtime.live.sharing[0])
+    runtime.stage_times.settle()
     trained = runs.metrics(runtime.settings.store.folder)
     return Answer(200, runtime.metrics.text() + trained, UNKEPT, CONTENT_TYPE_LATEST)
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -50,6 +50,7 @@ def under_way(runtime: Runtime) -> Iterator[None]:
         503 when as many are under way as may be. Events are never refused for their sake.
     """
     if runtime.slates >= runtime.settings.serve.waiting_slates:
+        runtime.metrics.slates_refused.inc()
         detail = f"{runtime.slates} slates are under way already."
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
     runtime.slates += 1
@@ -82,6 +83,7 @@ async def answer_by(deadline: Deadline, runtime: Runtime, request: Request) -> K
         async with asyncio.timeout_at(deadline.at):
             return await _answered(runtime, request)
     except TimeoutError:
+        runtime.metrics.slates_late.inc()
         return _stopgap(runtime, request, deadline.milliseconds)
 
 
@@ -94,7 +96,9 @@ async def _answered(runtime: Runtime, request: Request) -> Kept:
     seen = _at_hand(runtime, request)
     if seen is None:
         seen = await runtime.read(_look, runtime, request)
-    async with runtime.turns.slates.turn():
+    async with AsyncExitStack() as stack:
+        with stage("wait"):
+            await stack.enter_async_context(runtime.turns.slates.turn())
         return _measured(runtime, request, seen)
 
 
@@ -110,7 +114,7 @@ def _at_hand(runtime: Runtime, request: Request) -> Seen | None:
 
 
 def _look(runtime: Runtime, request: Request) -> Seen:
-    with stage("history"):
+    with stage("read"):
         recommender = runtime.recommender.current
         return recommender, witness_of(runtime.live, recommender.asks(request))
 

@@ -13,6 +13,7 @@ from endcap.recommend.recipe import SIMILAR
 from endcap.recommend.sentences import SENTENCES, Language, sentence, what_if
 from endcap.recommend.slate import Expected, Reason, Request, Slate, SlateItem
 from endcap.recommend.slates.compose import Effect
+from endcap.schema.stages import stage
 from endcap.schema.tokens import dated_token
 from endcap.serve.answered import Kept
 from endcap.serve.http.calls import Answer, Call
@@ -166,7 +167,8 @@ async def show(call: Call, kept: Kept, ask: Ask | SimilarQuery) -> SlateOut:
         slate = replace(slate, items=bare, rules=(), cost=nan, objective={})
     if stranger:
         slate = _discreet(slate, set(ask.context_items) if isinstance(ask, Ask) else set())
-    return shown(slate, facts, language, told, explain=bool(ask.explain))
+    with stage("say"):
+        return shown(slate, facts, language, told, explain=bool(ask.explain))
 
 
 def _is_stranger(call: Call, ask: Ask | SimilarQuery | GroupsQuery) -> bool:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 from served_shop import Served
+from structlog.testing import capture_logs
 
 from endcap.recommend.state import History
 from endcap.schema.stages import STAGES, stage
@@ -89,7 +90,18 @@ def stuck(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Iter
     over.set()
 
 
-def test_what_is_late_and_what_is_refused_is_counted(stuck: Served) -> None:
+def test_what_is_late_and_what_is_refused_is_counted_and_warned_of(stuck: Served) -> None:
+    with capture_logs() as said:
+        _late_and_refused(stuck)
+        stuck.runtime.misses.close()
+    for event, count in (("slates late", 3), ("slates refused", 1)):
+        lines = [line for line in said if line["event"] == event]
+        assert sum(line["count"] for line in lines) == count
+        assert {line["log_level"] for line in lines} == {"warning"}
+    assert lines[0]["under_way"] == 1
+
+
+def _late_and_refused(stuck: Served) -> None:
     assert stuck.metric("endcap_slates_late_total") == 0
     for _ in range(2):
         stuck.slate(user_id="u")

@@ -116,6 +116,8 @@ class ServeSettings(Strict):
     drain_seconds: float = pydantic.Field(default=10.0, gt=0)
     replay_days: float = pydantic.Field(default=7.0, ge=0)
     """For how long slates can be made again, bit for bit (``endcap replay``); 0 keeps none."""
+    access_log: bool = False
+    """Whether each request has a log line: method, route, status and duration."""
     with_worker: bool = False
     """Whether ``endcap serve`` runs ``endcap worker`` beside it."""
     origins: tuple[str, ...] = ()

@@ -33,6 +33,7 @@ from endcap.serve.holder import RecommenderHolder
 from endcap.serve.impressions import ImpressionWriter
 from endcap.serve.keys import KeyRing
 from endcap.serve.metrics import Metrics
+from endcap.serve.often import Misses
 from endcap.serve.rates import open_rates
 from endcap.serve.reading import Desk
 from endcap.serve.sharing import LiveBus, open_live_state
@@ -82,6 +83,8 @@ class Runtime:
         Takes single events, by whether they come from browsers.
     slates, asked_at
         How many are being made, and when the last was asked for (monotonic seconds).
+    misses
+        Told of each slate that is refused, or that the catalogue answers at its deadline.
     turns
         Where they are made.
     store_check
@@ -110,6 +113,7 @@ class Runtime:
         self.store_check: asyncio.Future[Any] | None = None
         self.slates = 0
         self.asked_at = -LATELY_S
+        self.misses = Misses(self.metrics)
         self.turns = Turns()
         self.keys = KeyRing(settings.store.folder)
         self.rates = open_rates(settings.limits, settings.live, counts)
@@ -131,8 +135,7 @@ class Runtime:
             share=partial(_share, settings, store),
         )
         self.live.on_promoted = self.recommender.nudge
-        self.live.on_sharing = self.metrics.bus_up.set
-        self.metrics.bus_up.set(self.live.sharing[0])
+        self._watch_bus()
         self.impressions = ImpressionWriter(
             store.log,
             clock=utc_now,
@@ -203,6 +206,10 @@ class Runtime:
         items = self.live.item_ids()[:1]
         recommender.recommend([Request(), Request(context_items=tuple(items))], self.live)
 
+    def _watch_bus(self) -> None:
+        self.live.on_sharing = self.metrics.bus_up.set
+        self.metrics.bus_up.set(self.live.sharing[0])
+
     def _swapped(self) -> None:
         self.metrics.artefact_swaps.inc()
         self.live.promoted()
@@ -256,6 +263,7 @@ class Runtime:
         self._end.set()
         self._answers.set()
         self._warming.join()
+        self.misses.close()
         self._readers.shutdown()
         self._writers.shutdown()
         self.recommender.close()

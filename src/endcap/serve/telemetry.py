@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from endcap.schema.settings import TelemetrySettings
@@ -61,6 +61,10 @@ class Telemetry:
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "endcap.request_id": request_id},
         )
+
+    def trace_id(self, span: Span) -> str:
+        """Return the id of the trace that a span is part of, in hex."""
+        return format_trace_id(span.get_span_context().trace_id)
 
     def close(self) -> None:
         """Send what is left, and trace no more."""

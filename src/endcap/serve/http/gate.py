@@ -17,6 +17,7 @@ from endcap.serve.http.limiting import headers as rate_headers
 from endcap.serve.http.problems import on_bug
 from endcap.serve.runtime import Runtime
 
+log = structlog.get_logger(__name__)
 REQUEST_ID: Final = re.compile(r"[\w.\-:]{1,128}", re.ASCII)
 
 
@@ -29,6 +30,7 @@ class Gate:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self.app = app
         self.runtime = runtime
+        self._says = runtime.settings.serve.access_log
         self._templates: dict[Any, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,25 +66,31 @@ class Gate:
             finally:
                 if span is not None:
                     self._finish(span, scope, status or 500)
-                self.runtime.metrics.requests.labels(
-                    scope["method"] if scope["method"] in METHODS else "other",
-                    self._template(scope),
-                    f"{(status or 500) // 100}xx",
-                ).observe(time.perf_counter() - began)
+                self._measure(scope, status or 500, time.perf_counter() - began)
 
     def _span(self, scope: Scope, request_id: str, stack: ExitStack) -> Any:
         """Begin a span for a request, until `stack` ends; None where nobody traces."""
         tracer = self.runtime.telemetry
         if tracer is None:
             return None
-        return stack.enter_context(
-            tracer.request(scope["method"], Headers(scope=scope), request_id)
-        )
+        headers = Headers(scope=scope)
+        span = stack.enter_context(tracer.request(scope["method"], headers, request_id))
+        named = structlog.contextvars.bound_contextvars(trace_id=tracer.trace_id(span))
+        stack.enter_context(named)
+        return span
 
     def _finish(self, span: Any, scope: Scope, status: int) -> None:
         route = self._template(scope)
         assert self.runtime.telemetry is not None
         self.runtime.telemetry.finish(span, f"{scope['method']} {route}", route, status)
+
+    def _measure(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = self._template(scope)
+        self.runtime.metrics.requests.labels(method, route, f"{status // 100}xx").observe(seconds)
+        if self._says:
+            took = round(seconds * 1000, 3)
+            log.info("request", method=method, route=route, status=status, duration_ms=took)
 
     def _template(self, scope: Scope) -> str:
         if not self._templates:

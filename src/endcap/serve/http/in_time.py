@@ -50,7 +50,7 @@ def under_way(runtime: Runtime) -> Iterator[None]:
         503 when as many are under way as may be. Events are never refused for their sake.
     """
     if runtime.slates >= runtime.settings.serve.waiting_slates:
-        runtime.metrics.slates_refused.inc()
+        runtime.misses.refused(under_way=runtime.slates)
         detail = f"{runtime.slates} slates are under way already."
         raise ApiError(503, "overloaded", detail, hint="Try again.", headers={"retry-after": "1"})
     runtime.slates += 1
@@ -83,7 +83,7 @@ async def answer_by(deadline: Deadline, runtime: Runtime, request: Request) -> K
         async with asyncio.timeout_at(deadline.at):
             return await _answered(runtime, request)
     except TimeoutError:
-        runtime.metrics.slates_late.inc()
+        runtime.misses.late(placement=request.placement, timeout_ms=deadline.milliseconds)
         return _stopgap(runtime, request, deadline.milliseconds)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -148,6 +149,46 @@ class Crowd:
         self._leave.set()
         for thread in self._threads:
             thread.join()
+
+
+class Stubborn(Crowd):
+    """Threads that open a connection for each request until nobody listens.
+
+    Attributes
+    ----------
+    answers
+        How many had an answer, by status; ``cut``: how many had connected and were turned away.
+    """
+
+    def __init__(self, url: str, threads: int = 6) -> None:
+        self.answers: Counter[str] = Counter()
+        self._place = httpx.URL(url).host, httpx.URL(url).port or 80
+        self._lock = threading.Lock()
+        super().__init__(lambda number, leave: self._visit(leave), threads)
+
+    def _visit(self, leave: threading.Event) -> None:
+        while not leave.is_set():
+            try:
+                connection = socket.create_connection(self._place, timeout=30)
+            except OSError:
+                return  # nobody listens: nothing was cut off
+            with connection:
+                told = _told(connection)
+            with self._lock:
+                self.answers[told] += 1
+
+
+def _told(connection: socket.socket) -> str:
+    """Ask for a slate and return the status; ``cut`` where there is no whole answer."""
+    ask = b"GET /v1/recommendations?k=3 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+    answer = b""
+    try:
+        connection.sendall(ask)
+        while more := connection.recv(65_536):
+            answer += more
+    except OSError:
+        return "cut"
+    return answer[9:12].decode() or "cut"
 
 
 class Load(Crowd):

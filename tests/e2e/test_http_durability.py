@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_shop import ENDCAP, ODD, ROUNDS, Customers, ShopProcess, stored
+from http_shop import ENDCAP, ODD, ROUNDS, Customers, ShopProcess, Stubborn, stored
 
 from endcap.testing.servers import until
 
@@ -77,9 +77,30 @@ def test_row_13_five_stops_under_load_cut_nobody_off(tmp_path: Path) -> None:
     assert len(rows) == len(set(rows))
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_row_13_nor_is_cut_off_who_comes_anew_for_each_request(
+    tmp_path: Path, workers: str
+) -> None:
+    """They go on coming after they were asked to leave; who has connected is answered."""
+    for _ in range(5):
+        with ShopProcess(tmp_path / "shop", [*ENDCAP, "--workers", workers]) as shop:
+            with shop.client() as client:
+                client.get("/readyz").raise_for_status()
+            with Stubborn(shop.url) as stubborn:
+                until(lambda: stubborn.answers["200"] > 50)
+                assert shop.stop() == 0, shop.said()
+            assert set(stubborn.answers) == {"200"}
+
+
 def test_row_13_twin_a_server_that_is_killed_cuts_customers_off(tmp_path: Path) -> None:
     customers = Customers(tmp_path / "acknowledged")
-    with ShopProcess(tmp_path / "shop") as shop, customers.load(shop.url):
+    with (
+        ShopProcess(tmp_path / "shop") as shop,
+        customers.load(shop.url),
+        Stubborn(shop.url) as stubborn,
+    ):
+        until(lambda: stubborn.answers["200"] > 5)
         time.sleep(0.4)
         shop.kill()
     assert customers.resets > 0
+    assert stubborn.answers["cut"] > 0

@@ -53,6 +53,7 @@ def test_events_become_a_model_without_another_command(tmp_path: Path) -> None:
         (tied,) = workers(shop)
         assert shop.stop() == 0
         assert gone(tied)
+        assert "Fatal" not in shop.said()
 
 
 def test_it_is_replaced_when_it_dies_and_dies_with_a_killed_server(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``endcap worker``: train again when it is due."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -97,6 +98,6 @@ def _until_told(*, tied: bool) -> threading.Event:
 
 
 def _follow_parent(end: threading.Event) -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # no lock of a buffer that an interpreter which ends would die of
         pass
     end.set()

@@ -4,18 +4,24 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from endcap.schema.errors import ConfigError
+from endcap.serve.http.leaving import let_nobody_begin
 from endcap.serve.runtime import Runtime
 
 NOTICE_SECONDS: Final = 1.0
 """After SIGTERM the server goes on for so long, so that balancers see /readyz fail and leave."""
+ARRIVAL_SECONDS: Final = 0.25
+"""Who has begun to connect when the notice is over may take so long to arrive."""
+FIRST_REQUEST_SECONDS: Final = 1.0
+"""Who has connected and said nothing yet may take so long to ask."""
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
 
@@ -82,7 +88,8 @@ class Server(uvicorn.Server):
     """A uvicorn server whose stop is announced before it happens.
 
     On SIGTERM ``/readyz`` fails at once and answers carry ``Connection: close``; after a moment no
-    more connections are taken, what is being worked on is finished, what is queued is stored.
+    more connections are taken, whoever has connected is answered, what is being worked on is
+    finished, what is queued is stored.
     """
 
     def __init__(
@@ -119,6 +126,18 @@ class Server(uvicorn.Server):
             self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Go on for a moment, then let uvicorn stop."""
+        """Go on for a moment, take in whoever has begun to come, then let uvicorn stop."""
         await asyncio.sleep(self._notice)
+        if not self.interrupted and all(map(let_nobody_begin, sockets or [])):
+            await asyncio.sleep(ARRIVAL_SECONDS)
+        for server in self.servers:
+            server.close()
+        await self._hear_out()
         await super().shutdown(sockets)
+
+    async def _hear_out(self) -> None:
+        """Wait for the first request of those who have connected; uvicorn would hang up on them."""
+        end = time.monotonic() + (0.0 if self.interrupted else FIRST_REQUEST_SECONDS)
+        connections: Any = self.server_state.connections
+        while time.monotonic() < end and any(one.cycle is None for one in connections):
+            await asyncio.sleep(0.01)

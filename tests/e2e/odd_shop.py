@@ -5,6 +5,7 @@
 ``hoarding``  opens a file for each batch and keeps it open
 ``torn``      names the artefact that was promoted, whichever answered
 ``deaf``      believes what it held before it was cut off from the others
+``cold``      says that it is ready before it has tried anything
 ``learning``  trains itself, in the thread that answers, when it gets SIGUSR1
 """
 
@@ -102,7 +103,7 @@ class TornHolder:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "oddity", choices=["hasty", "stalling", "hoarding", "torn", "deaf", "learning"]
+        "oddity", choices=["hasty", "stalling", "hoarding", "torn", "deaf", "cold", "learning"]
     )
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
@@ -120,6 +121,8 @@ def main() -> None:
         runtime.recommender = TornHolder(runtime.recommender, given.folder)
     elif given.oddity == "deaf":
         runtime.live.reload = lambda: None
+    elif given.oddity == "cold":
+        runtime._try_out = lambda recommender: None
     elif given.oddity == "learning":
         recipe = load_recipe("simple")
         signal.signal(signal.SIGUSR1, lambda *_: train_store(runtime.store, recipe, settings))

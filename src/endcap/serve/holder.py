@@ -31,7 +31,7 @@ class RecommenderHolder:
     places
         What was edited of the placements.
     try_out
-        Has a fresh recommender answer once, before it takes over.
+        Has a fresh recommender answer at every place, before it takes over.
     on_swap
         Called after another artefact has taken over.
     share
@@ -124,7 +124,7 @@ class RecommenderHolder:
         if named == self._seen:
             return False
         fresh = Recommender.load(self._folder)
-        self._try_out(fresh)
+        self._try_out(fresh.placed(self._edited))
         with self._placing:
             self._seen, self._current = named, fresh.placed(self._edited)
         self._on_swap()

@@ -14,12 +14,10 @@ from limits.storage import SlidingWindowCounterSupport
 
 from endcap.events.opening import open_store
 from endcap.events.store import Store
-from endcap.recommend import composing
 from endcap.recommend.distribution import share
 from endcap.recommend.placing import Places
 from endcap.recommend.recommender import Recommender
 from endcap.recommend.replaying.replay import Replayer
-from endcap.recommend.slate import Request
 from endcap.schema.errors import EndcapError
 from endcap.schema.kinds import KINDS
 from endcap.schema.settings import Settings
@@ -36,6 +34,7 @@ from endcap.serve.metrics import Metrics
 from endcap.serve.often import Misses
 from endcap.serve.rates import open_rates
 from endcap.serve.reading import Desk
+from endcap.serve.rehearsal import rehearse
 from endcap.serve.sharing import LiveBus, open_live_state
 from endcap.serve.stage_times import StageTimes
 from endcap.serve.state import utc_now
@@ -196,15 +195,14 @@ class Runtime:
         return await _within(self._writers, partial(work, *args, **kwargs))
 
     async def warm_up(self) -> None:
-        """Answer once before anybody asks: what is compiled or read on first use is ready then."""
+        """Answer before anybody asks: what is compiled or read on first use is ready then."""
         self._loop = asyncio.get_running_loop()
         await self.run(self._try_out, self.recommender.current)
         self._answers.set()
 
     def _try_out(self, recommender: Recommender) -> None:
-        """Have a recommender answer a stranger who looks at an item."""
-        items = self.live.item_ids()[:1]
-        recommender.recommend([Request(), Request(context_items=tuple(items))], self.live)
+        """Have a recommender answer at every place."""
+        rehearse(recommender, self.live)
 
     def _watch_bus(self) -> None:
         self.live.on_sharing = self.metrics.bus_up.set
@@ -222,7 +220,6 @@ class Runtime:
     def _warm(self) -> None:
         try:
             self.live.columns.settle()  # no request has to wait until it is made
-            composing.warm()
             self._answers.wait(FIRST_SECONDS)  # counting would only hold up the start
             self.live.warm(self._end, turn=self._in_turn)
             threads.keep_what_came()

@@ -1,104 +1,38 @@
 """The tracker in a real Chromium, against a real server: patient, harmless, nothing twice."""
 
 import gzip
-import shutil
-from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from http_shop import ShopProcess
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Route
+from tracked import IN_CHROMIUM, PAGE, READ_QUEUE, Visit, browsing, selling, visiting
 
-from endcap.events.opening import open_store
-from endcap.schema.settings import StoreSettings
 from endcap.serve.keys import KeyRing
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-features=LocalNetworkAccessChecks",  # the server of the test is on the loopback
-]
-PAGE = """<!doctype html><title>shop</title><script src="/endcap.js" {tag}></script>
-<h1 data-endcap-view="lamp">Lamp</h1><p style="height:3000px">far</p>
-<a id="vase" data-endcap-item="vase" data-endcap-request="r1" data-endcap-position="2">Vase
-</a>"""
-READ_QUEUE = "JSON.parse(localStorage.getItem('endcap.queue') || '[]').length"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with browsing() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ShopProcess, Path]]:
-    folder = tmp_path_factory.mktemp("tracked") / "data"
-    with ShopProcess(folder) as server:
-        yield server, folder
-
-
-class Visit:
-    """One shopper's browser: every error of the page counts."""
-
-    def __init__(self, browser: Browser, shop: tuple[ShopProcess, Path], user: str) -> None:
-        self.server, self.folder = shop
-        self.user = user
-        self.context: BrowserContext = browser.new_context()
-        self.errors: list[str] = []
-        self.page: Page = self.tab()
-
-    def tab(self) -> Page:
-        page = self.context.new_page()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        return page
-
-    def open(self, tag: str | None = None, page: Page | None = None) -> None:
-        page = page or self.page
-        tag = f'data-url data-user="{self.user}"' if tag is None else tag
-        body = PAGE.format(tag=tag)
-        page.route("**/shop.html", lambda r: r.fulfill(body=body, content_type="text/html"))
-        page.goto(self.server.url + "/shop.html")
-
-    def run(self, script: str) -> Any:
-        return self.page.evaluate(script)
-
-    def delivered(self) -> None:
-        self.page.wait_for_function(f"{READ_QUEUE} === 0", timeout=20_000)
-
-    def stored(self) -> list[dict[str, Any]]:
-        store = open_store(StoreSettings(folder=self.folder))
-        try:
-            rows = [row for batch in store.log.scan() for row in batch.to_pylist()]
-        finally:
-            store.close()
-        return [row for row in rows if row["user_id"] == self.user]
-
-    def kinds(self) -> Counter[str]:
-        return Counter(row["kind"] for row in self.stored())
+    with selling(tmp_path_factory.mktemp("tracked") / "data") as running:
+        yield running
 
 
 @pytest.fixture
 def visit(
     browser: Browser, shop: tuple[ShopProcess, Path], request: pytest.FixtureRequest
 ) -> Iterator[Visit]:
-    one = Visit(browser, shop, f"user-{request.node.name}"[:60])
-    yield one
-    one.context.close()
-    assert one.errors == []
+    with visiting(browser, shop, f"user-{request.node.name}"[:60]) as one:
+        yield one
 
 
 def test_views_clicks_impressions_and_orders_arrive(visit: Visit) -> None:

@@ -1,5 +1,6 @@
 """Each dialect: known rows in, exactly these rows out."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -287,6 +288,21 @@ def test_ga4_measurement_protocol() -> None:
             **{"quantity": 1, "price": cash("12.5"), "currency": "GBP"},
             "time": at("2024-03-01T09:40:00"),
         }
+    ]
+
+
+def test_ga4_names_a_slate(tmp_path: Path) -> None:
+    slate = {"request_id": "r1", "item_list_id": "home"}
+    items = [{"item_id": "lamp-1", "index": 1}, {"item_id": "vase", "index": 2, "request_id": "r2"}]
+    params = {**slate, "items": items}
+    event = {"name": "view_item_list", "params": params, "timestamp_micros": "1709286000000000"}
+    path = tmp_path / "body.json"
+    path.write_text(json.dumps({"client_id": "ga.3", "events": [event]}))
+    shown = {"kind": "impression", "visitor_id": "ga.3", "placement": "home"}
+    when = {"time": at("2024-03-01T09:40:00")}
+    assert bare(collect(path, dialect="ga4")) == [
+        {**shown, **when, "item_id": "lamp-1", "position": 1, "request_id": "r1"},
+        {**shown, **when, "item_id": "vase", "position": 2, "request_id": "r2"},
     ]
 
 

@@ -28,6 +28,7 @@ _ITEM_FIELDS: Final = {
     "currency": "currency",
     "index": "position",
     "item_list_index": "position",
+    "request_id": "request_id",
 }
 
 
@@ -118,6 +119,7 @@ def _events(
         "currency": params.pop("currency", None),
         "query": params.pop("search_term", None),
         "placement": params.pop("item_list_id", None) or params.pop("item_list_name", None),
+        "request_id": params.pop("request_id", None),
         "properties": without_empty(params) or None,
     }
     listed = items if isinstance(items, list) and items else [{}]

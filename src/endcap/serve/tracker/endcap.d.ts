@@ -68,7 +68,12 @@ export function purchase(order: Order): void;
 /** This shopper is signed in as `userId`; null when they have signed out. */
 export function identify(userId: string | null): void;
 export function consent(yes: boolean): void;
-/** Watch elements with `data-endcap-item` that have just been added to the page. */
+/**
+ * The page has changed to what it says now: each `data-endcap-view` that was no view yet at this address
+ * is one. Needed only where neither the element nor what it says changes with the address.
+ */
+export function page(): void;
+/** Watch elements with `data-endcap-item` now; what is added to the page is found by itself, too. */
 export function watch(within?: ParentNode): void;
 export function flush(): Promise<void>;
 /** Ask for a slate; what was tracked before is sent first, so the answer knows of it. */

@@ -12,11 +12,12 @@
   const GA4 = {
     view_item: "view", select_item: "click", add_to_cart: "cart", remove_from_cart: "uncart",
     add_to_wishlist: "wish", purchase: "purchase", refund: "refund", search: "search",
-    view_search_results: "search",
+    view_search_results: "search", view_item_list: "impression",
   };
 
   let options = {}, mine = [], held = [], userId = null, timer = 0, failures = 0, busy = false;
-  let ready = false, session = null, eyes = null;
+  let ready = false, session = null, eyes = null, looks = 0;
+  const shown = new Map(); // what the page shows -> the address at which that was a view
 
   const quietly = (work, otherwise) => (...args) => {
     try { return work(...args); } catch (error) {
@@ -47,7 +48,7 @@
     return session.id;
   }
 
-  /* What is to be sent: what this page has said, and what others, closed or open, left in the store. */
+  /* What is to be sent: said by this page, or left in the store by others. */
   function waiting() {
     const stored = [].concat(store.get("queue") || []).filter((event) => event && event.event_id);
     const ids = new Set(stored.map((event) => event.event_id));
@@ -72,14 +73,8 @@
   }
 
   function portion() {
-    const events = [];
-    let bytes = 0;
-    for (const event of waiting()) {
-      bytes += 3 * JSON.stringify(event).length; // UTF-8 needs at most three bytes a unit
-      if (events.length === BATCH || (events.length && bytes > 3 * BYTES)) break;
-      events.push(event);
-    }
-    while (events.length > 1 && new Blob([JSON.stringify(events)]).size > BYTES) events.pop();
+    const events = waiting().slice(0, BATCH);
+    while (events.length > 1 && new Blob([JSON.stringify(events)]).size > BYTES) events.length >>= 1;
     return events;
   }
 
@@ -149,11 +144,14 @@
       });
   }
 
-  const itemOf = (node) => ({
+  const filled = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) =>
+    ![undefined, null, "", NaN, "(not set)"].includes(value)));
+
+  const itemOf = (node) => filled({
     item_id: node.dataset.endcapItem,
-    ...(node.dataset.endcapRequest && { request_id: node.dataset.endcapRequest }),
-    ...(node.dataset.endcapPosition && { position: Number(node.dataset.endcapPosition) }),
-    ...(node.dataset.endcapPlacement && { placement: node.dataset.endcapPlacement }),
+    request_id: node.dataset.endcapRequest,
+    position: parseInt(node.dataset.endcapPosition),
+    placement: node.dataset.endcapPlacement,
   });
 
   /* Elements with data-endcap-item are watched: in view, and clicked. */
@@ -171,17 +169,61 @@
       })), { threshold: 0.5 });
     }
     nodes.forEach((node) => {
-      if (node.endcapWatched) return;
-      node.endcapWatched = true;
-      if (eyes) eyes.observe(node);
+      const what = node.dataset.endcapItem + " " + node.dataset.endcapRequest;
+      if (node.endcapWatched === what) return;
+      node.endcapWatched = what; // a page may put another item into the same element
+      if (eyes) { eyes.unobserve(node); eyes.observe(node); }
     });
   }
 
-  /* A page says what it shows: data-endcap-view holds the id of its product. */
-  function page() {
-    document.querySelectorAll("[data-endcap-view]").forEach((node) =>
-      track("view", { item_id: node.dataset.endcapView }));
+  /* A page says what it shows: data-endcap-view holds the id of its product, a view when it appears.
+   * What stays while the address changes is none: a route may still be loading. `anew` forgets what
+   * is gone even at the same address, `again` counts what has stayed at another. */
+  function look(anew, again) {
+    if (!ready) return;
+    const here = location.href, ids = new Set();
+    document.querySelectorAll("[data-endcap-view]").forEach((node) => ids.add(node.dataset.endcapView));
+    shown.forEach((where, id) => {
+      if (ids.has(id) ? again && where !== here : anew || where !== here) shown.delete(id);
+    });
+    ids.forEach((id) => {
+      if (!id || shown.has(id)) return;
+      shown.set(id, here);
+      track("view", { item_id: id });
+    });
     watch();
+  }
+
+  function later() { // the address changes before the page or after it, in one go
+    if (!looks) looks = setTimeout(quietly(() => { looks = 0; look(); }));
+  }
+
+  function follow() {
+    ["pushState", "replaceState"].forEach((name) => {
+      const go = history[name];
+      history[name] = function (...where) {
+        const gone = go.apply(this, where);
+        later();
+        return gone;
+      };
+    });
+    addEventListener("popstate", later);
+    new MutationObserver(later).observe(document, {
+      childList: true, subtree: true, attributeFilter: ["data-endcap-view", "data-endcap-item"],
+    });
+  }
+
+  /* data-endcap-cart names a product, or means the item around it, or the page's. */
+  function put(node) {
+    const around = node.closest("[data-endcap-item]");
+    const from = around ? itemOf(around) : {};
+    const page = document.querySelector("[data-endcap-view]");
+    const id = node.dataset.endcapCart || from.item_id || (page && page.dataset.endcapView);
+    const { quantity } = node.elements || (node.form || {}).elements || {};
+    if (id) track("cart", filled({
+      ...(id === from.item_id && from), item_id: id,
+      quantity: parseInt(node.dataset.endcapQuantity || (quantity && quantity.value)),
+    }));
   }
 
   function purchase(order) {
@@ -193,17 +235,27 @@
   /* What the shop already tells Google Analytics 4. */
   const heard = quietly((entry) => {
     const name = entry && (entry[0] === "event" ? entry[1] : entry.event);
+    if (name === "page_view") return look(true);
     const kind = Object.hasOwn(GA4, name) ? GA4[name] : null;
     if (!kind) return;
     const data = (entry[0] === "event" ? entry[2] : entry.ecommerce || entry) || {};
     if (kind === "search") return track("search", { query: String(data.search_term || "") });
-    (data.items || []).forEach((item) => track(kind, {
-      item_id: String(item.item_id || item.item_name),
-      ...(item.quantity && { quantity: Number(item.quantity) }),
-      ...(item.price && { price: Number(item.price) }),
-      ...(data.currency && { currency: data.currency }),
-      ...(data.transaction_id && { order_id: String(data.transaction_id) }),
-    }));
+    (data.items || []).forEach((item) => {
+      const either = (key) => item[key] || data[key];
+      const event = filled({
+        item_id: item.item_id || item.item_name,
+        variant_id: item.item_variant,
+        quantity: parseInt(item.quantity) || "",
+        price: parseFloat(item.price),
+        currency: either("currency"),
+        order_id: data.transaction_id,
+        placement: either("item_list_id") || either("item_list_name"),
+        request_id: either("request_id"),
+        position: parseInt(item.index ?? item.item_list_index),
+      });
+      // A list is an impression where it names its slate, not the shop's own.
+      if (event.item_id && (kind !== "impression" || event.request_id)) track(kind, event);
+    });
   });
 
   function listen(name) {
@@ -217,7 +269,6 @@
     layer.slice().forEach(heard);
   }
 
-  /* They have said yes: the session goes on, and what earlier pages left is sent. */
   function begin() {
     const said = held;
     held = [];
@@ -247,18 +298,25 @@
     addEventListener("pagehide", leave);
     addEventListener("visibilitychange", () => document.visibilityState === "hidden" && leave());
     document.addEventListener("click", quietly((event) => {
-      const node = event.target.closest && event.target.closest("[data-endcap-item]");
+      const cart = event.target.closest("[data-endcap-cart]");
+      if (cart) return cart.submit || put(cart); // a form counts when it is sent
+      const node = event.target.closest("[data-endcap-item]");
       if (node) track("click", itemOf(node));
     }), true);
+    document.addEventListener("submit", quietly((event) => {
+      if (event.target.matches("[data-endcap-cart]")) put(event.target);
+    }), true);
     if (options.dataLayer) listen(options.dataLayer === true ? "dataLayer" : options.dataLayer);
-    if (document.readyState === "loading") addEventListener("DOMContentLoaded", quietly(page));
-    else page();
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", quietly(() => look()));
+    else look();
+    follow();
   }
 
   const api = {
     init: quietly(init), track: quietly(track), purchase: quietly(purchase),
     identify: quietly((id) => { userId = id || null; }), consent: quietly(consent),
-    watch: quietly(watch), flush: quietly(flush, Promise.resolve()), recommend: recommend,
+    page: quietly(() => look(true, true)), watch: quietly(watch),
+    flush: quietly(flush, Promise.resolve()), recommend: recommend,
   };
   if (typeof module === "object" && module.exports) module.exports = api;
   root.endcap = api;

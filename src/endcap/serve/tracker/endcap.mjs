@@ -3,4 +3,4 @@ import "./endcap.js"; // says `endcap` to the whole page, whichever way it is lo
 
 const { endcap } = typeof window === "undefined" ? globalThis : window;
 
-export const { init, track, purchase, identify, consent, watch, flush, recommend } = endcap;
+export const { init, track, purchase, identify, consent, page, watch, flush, recommend } = endcap;

@@ -232,6 +232,7 @@ def test_the_write_ahead_log_is_moved_into_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("endcap.events.sqlite.writer.CHECKPOINT_COMMITS", 5)
+    monkeypatch.setattr("endcap.events.sqlite.writer.FIRST", 1.0)
     monkeypatch.setattr("endcap.events.sqlite.writer.STUBBORN_PAGES", 10)
     with store_in(tmp_path) as store:
         for n in range(200):
@@ -240,6 +241,19 @@ def test_the_write_ahead_log_is_moved_into_the_database(
         assert log < 60 * 4096
         assert (tmp_path / "events.db").stat().st_size > 4096
         assert store.log.count() == 200
+
+
+@pytest.mark.parametrize("rows", [1, 60])
+def test_beside_a_server_the_write_ahead_log_stays_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """However large the groups are: after how many of them it is moved is learnt."""
+    monkeypatch.setattr("endcap.events.sqlite.writer.SERVER_PAGES", 1_000)
+    monkeypatch.setattr("endcap.events.sqlite.writer.FIRST", 0.005)
+    with store_in(tmp_path) as store:
+        for n in range(400):
+            store.log.append(numbered(n * rows, (n + 1) * rows))
+        assert (tmp_path / "events.db-wal").stat().st_size < 2 * 1_000 * 4096
 
 
 def test_a_folder_that_cannot_be_synced_is_refused(

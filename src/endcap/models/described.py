@@ -18,6 +18,7 @@ from endcap.prepare.vocabulary import Vocabulary
 
 READ: Final = ("title", "brand", "description", "categories", "price")
 """What an encoding depends on."""
+MOST_NEAREST: Final = 10_000
 ARRAYS: Final = ("text_idf", "label_idf", "data", "indices", "indptr")
 
 
@@ -66,6 +67,33 @@ class Described:
                 self._kept.update(table=table, rows=rows, matrix=matrix)
             encoded: sparse.csr_array = self._kept["matrix"]
             return encoded
+
+    def nearest(self, table: pa.Table, at: int) -> tuple[int, float]:
+        """Return the row of the item most like one of other rows, and the cosine of the two.
+
+        -1 and 0 where none is like it at all. An answer is kept as long as others want it.
+
+        Parameters
+        ----------
+        table
+            Rows of schema `ITEMS`.
+        at
+            The place of the row in it.
+        """
+        said = repr(table.select(["item_id", *READ]).slice(at, 1).to_pylist())
+        with self._lock:
+            known: dict[str, tuple[int, float]] = self._kept.setdefault("nearest", {})
+            if said in known:
+                return known[said]
+        one = self.encode(table)[[at]].toarray()[0]
+        likeness = self.vectors @ one
+        best = int(likeness.argmax()) if len(likeness) else -1
+        found = (best, float(likeness[best])) if best >= 0 and likeness[best] > 0 else (-1, 0.0)
+        with self._lock:
+            if len(known) >= MOST_NEAREST:
+                known.clear()
+            known[said] = found
+        return found
 
 
 def save_described(described: Described, folder: Path) -> None:

@@ -8,7 +8,7 @@ import heapq
 import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -45,9 +45,10 @@ class Live(HistorySpec):
     When a shopper takes j, each of their last `reach` other items i gains
     ``c_ij += w 2^(t / half_life)``, 1/e of it an event further back, and ``c_ji`` gains `backward`
     times as much; the score of j after a history x is
-    ``sum_i x_i c_ij / (n_i + shrink)^source n_j^-target``. One shopper counts once for a pair while
-    they remember it, and a pair counts once `people` have taken it: nobody can be recognised by it,
-    and nobody alone can push it. An event costs O(reach), memory O(items x neighbours), bounded.
+    ``sum_i x_i c_ij / (n_i + shrink)^source n_j^-target``. One shopper counts once for an item and
+    a pair while they remember it, and a pair counts once `people` have taken it: nobody can be
+    recognised by it, and nobody alone can push it. An event costs O(reach), memory
+    O(items x neighbours), bounded.
 
     Stability: caller.
     """
@@ -113,7 +114,7 @@ class LiveCounts:
     Stability: caller.
     """
 
-    _rows: tuple[list[tuple[str, float]], Vocabulary, Listed] | None = None
+    _rows: tuple[list[tuple[str, float]], Vocabulary, Listed, dict[str, float]] | None = None
 
     def __init__(self, spec: Live) -> None:
         self.spec = spec
@@ -181,11 +182,11 @@ class LiveCounts:
         last = self._remembered(actor)
         taken = self._item(item_id)
         item_id = taken.item_id
+        if item_id in last:
+            return  # said already: one shopper, one voice
         taken.count += gain
         if taken.count > self._bar:
             self._rise(item_id, taken.count)
-        if item_id in last:
-            return  # said already: one shopper, one voice
         items, follow, back = self._items, self._follow, self._backward
         for other_id, share in zip(reversed(last), self._shares, strict=False):
             near = gain * share
@@ -226,12 +227,18 @@ class LiveCounts:
                 self._ranked = [(item_id, count / one) for item_id, count in best]
             return self._ranked
 
-    def rows_of(self, told: list[tuple[str, float]], words: Vocabulary) -> Listed:
-        """Return what `trending` told as a list of rows; kept until it tells something else."""
+    def rows_of(
+        self, told: list[tuple[str, float]], words: Vocabulary
+    ) -> tuple[Listed, dict[str, float]]:
+        """Return what `trending` told as a list of rows, and of ids that the words do not hold.
+
+        It is kept until it tells something else.
+        """
         kept = self._rows
         if kept is None or kept[0] is not told or kept[1] is not words:
-            kept = self._rows = told, words, _known(words, dict(told))
-        return kept[2]
+            counts = dict(told)
+            kept = self._rows = told, words, _known(words, counts), _unknown(words, counts)
+        return kept[2], kept[3]
 
     def _rise(self, item_id: str, count: float) -> None:
         # Counts only grow, so nobody below the bar can be among the first without passing here.
@@ -296,12 +303,16 @@ class LiveModel(SummedModel):
     ----------
     counts
         They go on counting: this model is not frozen in time, and is not saved.
+    also
+        Row of an item -> ids that the words do not hold and that it stands for in queries: what
+        goes with them counts as going with it.
     """
 
     answers: ClassVar[Answers] = Answers(explains=True)
 
     spec: Live
     counts: LiveCounts
+    also: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def scores(self, queries: Queries) -> Floats:
         """Return what goes with each history; NaN for what never went with any of it."""
@@ -332,17 +343,37 @@ class LiveModel(SummedModel):
             out[:, event] = [told.get(item_id, 0.0) for item_id in asked]
         return out
 
+    def beyond(self, query: Queries) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield each event, and the scores it adds to ids that the words do not hold."""
+        for event, part, told in self._spoken(query):
+            if unknown := _unknown(self.items, told):
+                yield event, {item_id: part * score for item_id, score in unknown.items()}
+
     def _spoken(self, query: Queries) -> Iterator[tuple[int, float, dict[str, float]]]:
         """Yield each event that counts, how much, and what goes with its item, if anything does."""
         parts = self.spec.event_weights(query)
         spoken = np.flatnonzero(parts > FAINT)
-        ids = self.items.ids(query.items[spoken])
-        for event, part, item_id in zip(spoken.tolist(), parts[spoken].tolist(), ids, strict=True):
-            if told := self.counts.followers(item_id):
+        rows = query.items[spoken]
+        events = zip(
+            spoken.tolist(),
+            parts[spoken].tolist(),
+            rows.tolist(),
+            self.items.ids(rows),
+            strict=True,
+        )
+        for event, part, row, item_id in events:
+            if told := self._followers(row, item_id):
                 yield event, part, told
 
+    def _followers(self, row: int, item_id: str) -> dict[str, float]:
+        told = self.counts.followers(item_id)
+        for other in self.also.get(row, ()):
+            more = self.counts.followers(other)
+            told = {**told, **{i: max(score, told.get(i, 0.0)) for i, score in more.items()}}
+        return told
+
     def _after(self, row: int) -> Listed:
-        return _known(self.items, self.counts.followers(self.items.ids([row])[0]))
+        return _known(self.items, self._followers(row, self.items.ids([row])[0]))
 
 
 @dataclass(frozen=True)
@@ -367,8 +398,12 @@ class LiveTrending(Model):
             return super().opinion(queries, k)
         return _listed(*self._told(), queries, k)
 
+    def beyond(self) -> dict[str, float]:
+        """Return the counts of ids that the words do not hold."""
+        return self.counts.rows_of(self.counts.trending(), self.items)[1]
+
     def _told(self) -> Listed:
-        return self.counts.rows_of(self.counts.trending(), self.items)
+        return self.counts.rows_of(self.counts.trending(), self.items)[0]
 
 
 def _listed(rows: npt.NDArray[np.int32], scores: Floats, query: Queries, k: int) -> Opinion:
@@ -380,6 +415,10 @@ def _listed(rows: npt.NDArray[np.int32], scores: Floats, query: Queries, k: int)
 
 def _count(entry: tuple[str, float]) -> float:
     return entry[1]
+
+
+def _unknown(words: Vocabulary, told: Mapping[str, float]) -> dict[str, float]:
+    return {item_id: value for item_id, value in told.items() if item_id not in words}
 
 
 def _known(words: Vocabulary, told: Mapping[str, float]) -> Listed:

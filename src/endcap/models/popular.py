@@ -58,7 +58,7 @@ class PopularModel(Model):
         """See `Model.opinion`; one query walks down the order that all share."""
         if len(queries) != 1 or type(self).scores is not PopularModel.scores:
             return super().opinion(queries, k)
-        told, best = self._told, self._order
+        told, best = self._told, self.order
         look = LOOK * max(k, 1)
         while True:
             head = best[:look]
@@ -72,7 +72,7 @@ class PopularModel(Model):
         return np.where(self.counts > 0, self.counts, np.float32(np.nan))
 
     @cached_property
-    def _order(self) -> npt.NDArray[np.int32]:
-        """Items that were taken, the most first, ties by row."""
+    def order(self) -> npt.NDArray[np.int32]:
+        """int32: rows of the items that were taken, the most first, ties by row."""
         taken = np.flatnonzero(self.counts > 0)
         return taken[np.argsort(-self.counts[taken], kind="stable")].astype(np.int32)

@@ -1,10 +1,11 @@
 """One request being answered: its placement's levels fill a shelf, under filters, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from endcap.prepare.vocabulary import UNKNOWN
 from endcap.recommend.artefacts import Artefact
@@ -19,6 +20,7 @@ from endcap.recommend.recipe import Level, Placement
 from endcap.recommend.screen import Screen
 from endcap.recommend.shelf import Pick, Shelf
 from endcap.recommend.slate import Request
+from endcap.recommend.standing_in import StandIns
 from endcap.recommend.state import History, State
 
 CATALOGUE: Final = "catalogue"
@@ -114,6 +116,7 @@ class Answering:
         if self.request.rank:
             given = words.places(self.request.rank)
             allowed = np.intersect1d(allowed, given).astype(np.int32)
+        new = self.state.newcomers(words)
         if self._moment is None:
             self._moment = Moment.of(
                 self.history,
@@ -122,6 +125,9 @@ class Answering:
                 words,
                 artefact.users.row(self.who) if self.who else UNKNOWN,
             )
+            if new.num_rows and (self._moment.rows < 0).any():
+                told = StandIns(words, new, artefact.described, self.state.live)
+                self._moment = self._moment.standing_in(told)
         return Question(
             self._moment,
             None if len(allowed) == len(words) else allowed,
@@ -129,17 +135,16 @@ class Answering:
             artefact.weigh,
             screen.boosts(words),
             self.state.live,
-            self._fresh(artefact, screen),
+            self._fresh(new, screen),
         )
 
-    def _fresh(self, artefact: Artefact, screen: Screen) -> Fresh | None:
-        if artefact.described is None or self.request.rank:
+    def _fresh(self, new: pa.Table, screen: Screen) -> Fresh | None:
+        if not new.num_rows:
             return None
-        items = self.state.newcomers(artefact.items)
-        if not items.num_rows:
-            return None
-        return Fresh(
-            items,
-            lambda ids: screen.ids(self.state.on_shelf(ids, self.now)),
-            screen.boosts_of,
-        )
+        given = set(self.request.rank)
+
+        def shown(ids: Sequence[str]) -> Sequence[str]:
+            wanted = [i for i in ids if i in given] if given else ids
+            return screen.ids(self.state.on_shelf(wanted, self.now))
+
+        return Fresh(new, shown, screen.boosts_of)

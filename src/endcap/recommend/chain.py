@@ -18,6 +18,7 @@ from endcap.recommend.artefacts import Artefact
 from endcap.recommend.blend import Blend, blend
 from endcap.recommend.evidence import Evidence, Moment
 from endcap.recommend.explain import explain
+from endcap.recommend.hearing import hear
 from endcap.recommend.newcomers import ANCHORS, Fresh, arrivals
 from endcap.recommend.recipe import Level
 from endcap.recommend.second import DEPTH, rank_again, ranks
@@ -72,9 +73,10 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
     if level.evidence != "none" and not len(evidence):
         shelf.skip(f"{level.name}: the models know nothing to go by")
         return
-    models, weights = counting_along(artefact, level, question.live)
+    also = question.moment.also if question.fresh is not None else {}
+    models, weights = counting_along(artefact, level, question.live, evidence, also)
     query = evidence.within(question.allowed, _rows(artefact, shelf.taken))
-    fresh = question.fresh if level.evidence != "none" else None
+    fresh = question.fresh
     ranker = artefact.ranker if level.ranked else None
     if ranker is not None and not ranks(ranker, artefact.models, level.weights):
         ranker = None  # another blend than it learned from
@@ -105,8 +107,9 @@ def descend(artefact: Artefact, level: Level, question: Question, shelf: Shelf) 
         Pick(item_id, score, source, level=level.name, place=at, told=told, due=due.get(row, 0))
         for at, (item_id, score, source, row) in rows
     ]
-    if fresh is not None and artefact.described is not None:
-        new = arrivals(artefact.described, first, evidence, fresh, shelf.taken)
+    if fresh is not None:
+        heard = hear(models, weights, first, evidence)
+        new = arrivals(artefact.described, first, evidence, fresh, shelf.taken, heard)
         picks = _among(picks, new, first if ranker else None, level.name)
     shelf.put(level.name, picks)
 

@@ -1,6 +1,6 @@
 """What the models are asked with: one shopper's events, in row numbers, weighed as in training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +15,9 @@ from endcap.recommend.weighing import Weighing
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
+StandIn = Callable[[Sequence[str]], tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]
+"""Given ids that the models do not know, returns the row of a known item for each, -1 for none, and
+how much it is like it, in (0, 1)."""
 LOOKED_AT: Final = "view"
 """What a context item counts as: the shopper has it before their eyes."""
 
@@ -35,7 +38,9 @@ class Moment:
     history
         Their events, and behind them the context items as views of this moment.
     rows
-        int32: item rows, -1 where the models do not know the item.
+        int32: item rows, -1 where the models do not know the item and nothing stands for it.
+    likeness
+        float32: how much the item of the row is like the one of the event: 1 where it is that.
     n_context
         How many entries at the end are context.
     now
@@ -46,6 +51,7 @@ class Moment:
 
     history: History
     rows: npt.NDArray[np.int32]
+    likeness: npt.NDArray[np.float32]
     n_context: int
     now: int
     user: int = -1
@@ -62,14 +68,31 @@ class Moment:
             np.concatenate((history.values, np.full(len(context), np.nan, np.float32))),
         )
         rows = words.places(joined.item_ids)
-        return cls(joined, rows, len(context), now, user)
+        return cls(joined, rows, np.ones(len(rows), np.float32), len(context), now, user)
+
+    def standing_in(self, stand_in: StandIn) -> "Moment":
+        """Return it with known items in the place of those that the models do not know."""
+        unknown = np.flatnonzero(self.rows < 0)
+        rows, likeness = self.rows.copy(), self.likeness.copy()
+        rows[unknown], likeness[unknown] = stand_in(
+            [self.history.item_ids[e] for e in unknown.tolist()]
+        )
+        return replace(self, rows=rows, likeness=likeness)
+
+    @property
+    def also(self) -> Mapping[int, Sequence[str]]:
+        """Row of an item -> ids of this moment that the models do not know and it stands for."""
+        out: dict[int, list[str]] = {}
+        for event in np.flatnonzero((self.rows >= 0) & (self.likeness < 1)).tolist():
+            out.setdefault(int(self.rows[event]), []).append(self.history.item_ids[event])
+        return {row: list(dict.fromkeys(ids)) for row, ids in out.items()}
 
     def evidence(self, name: EvidenceName, session_minutes: float, weigh: Weighing) -> "Evidence":
         """Return what a level asks its models with: only items they know, only what speaks for."""
         chosen = self._spoken(name, session_minutes)
         kinds = [self.history.kinds[e] for e in chosen]
         times, values = self.history.times[chosen], self.history.values[chosen]
-        weights = weigh(kinds, times, self._latest)
+        weights = weigh(kinds, times, self._latest) * self.likeness[chosen]
         kept = (self.rows[chosen] >= 0) & (weights > 0)
         chosen = chosen[kept]
         spoken = [kind for kind, keep in zip(kinds, kept, strict=True) if keep]

@@ -1,7 +1,8 @@
-"""Items posted after the models were trained, ranked among the others by what they are like.
+"""Items posted after the models were trained, ranked among the others.
 
-A newcomer has no row in any model. What speaks for it is told by its description: how much it is
-like the items that the blend puts first for this shopper, and like those of the shopper's past.
+A newcomer has no row in any model. What speaks for it is told by its description (how much it is
+like the items that the blend puts first for this shopper, and like those of the shopper's past) and
+by what everybody has done since: what goes with the shopper's past, and what is taken now.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -19,6 +20,7 @@ from endcap.models.described import Described
 from endcap.prepare.vocabulary import Vocabulary
 from endcap.recommend.blend import Blend
 from endcap.recommend.evidence import Evidence
+from endcap.recommend.hearing import Heard
 from endcap.recommend.shelf import Pick
 from endcap.recommend.slate import Reason
 
@@ -91,45 +93,56 @@ def unknown_to(words: Vocabulary, items: pa.Table) -> pa.Table:
     return items.filter(pa.array(words.rows(items["item_id"]) < 0)).sort_by("item_id")
 
 
-def arrivals(
-    described: Described, answer: Blend, evidence: Evidence, fresh: Fresh, taken: Collection[str]
+def arrivals(  # noqa: PLR0917
+    described: Described | None,
+    answer: Blend,
+    evidence: Evidence,
+    fresh: Fresh,
+    taken: Collection[str],
+    heard: Heard,
 ) -> list[Pick]:
     """Return the newcomers that something speaks for, best first, on the scale of `answer`.
 
-    With c the cosine of two descriptions, s the scores of the `ANCHORS` best of the blend and x
-    the weights of the shopper's past items over the largest of them,
+    With c the cosine of two descriptions, s the scores of the `ANCHORS` best of the blend, x the
+    weights of the shopper's past items over the largest of them, and h what the models that count
+    along add to the score,
 
-    ``score(n) = a sum_i c_ni^2 s_i + b sum_e c_ne^2 x_e``
+    ``score(n) = a sum_i c_ni^2 s_i + b sum_e c_ne^2 x_e + max(d, 1) h_n``
 
     where a and b, neither below 0, are the least-squares fit of the anchors' own scores by what
-    each would borrow from the others: so where descriptions say nothing of this shopper's taste,
-    newcomers get nothing, and elsewhere they stand on the scale of the others.
+    each would borrow from the others, and d of what is left by the anchors' own h: so where
+    descriptions say nothing of this shopper's taste, newcomers borrow nothing, and elsewhere they
+    stand on the scale of the others. No newcomer is above the best of the blend.
 
     Parameters
     ----------
+    described
+        None, or no evidence at all: nothing is borrowed.
     answer
         The blend's best, before any boost counts here.
     taken
         Ids that must not come.
     """
-    ids, mine = _newest(described, fresh.items)
-    if not ids or not len(answer.items):
+    named = heard.of_all.keys() | heard.of_events.keys()
+    ids, rows = _looked_at(fresh.items, named, some=described is not None and len(evidence) > 0)
+    if not ids:
         return []
-    anchors = answer.items[:ANCHORS]
-    scores = answer.parts[:, :ANCHORS].sum(axis=0, dtype=np.float64)
     past, loud = _past(evidence)
-    beside, before = described.vectors[anchors], described.vectors[past]
-    among, alike = _squares(beside, beside), _squares(beside, before)
-    np.fill_diagonal(among, 0)
-    alike[anchors[:, None] == past] = 0
-    sides = np.stack([among @ scores, alike @ loud])
-    lent, direct = not_negative(sides @ sides.T, sides @ scores)
-    by_past = direct * _squares(mine, before) * loud
-    total = lent * (_squares(mine, beside) @ scores) + by_past.sum(axis=1)
-    total = np.minimum(total, scores.max()) * fresh.boosts(ids)
+    scores = answer.parts[:, :ANCHORS].sum(axis=0, dtype=np.float64)
+    spoken = heard.anchors[:ANCHORS]
+    lent, by_past, left = np.zeros(len(ids)), np.zeros((len(ids), len(past))), scores
+    if described is not None and len(evidence) and len(scores):
+        mine = described.encode(fresh.items)[rows]
+        lent, by_past, left = _borrowed(described, mine, answer.items[:ANCHORS], scores, past, loud)
+    own = float(spoken @ spoken)
+    louder = max(float(spoken @ left) / own, 1.0) if own > 0 else 1.0
+    by_others = louder * _by_past(ids, heard, evidence, past)
+    crowd = louder * np.array([heard.of_all.get(item_id, 0.0) for item_id in ids])
+    total = lent + by_past.sum(axis=1) + by_others.sum(axis=1) + crowd
+    total = np.minimum(total, scores.max() if len(scores) else 1.0) * fresh.boosts(ids)
     order = [at for at in np.argsort(-total, kind="stable").tolist() if total[at] > 0]
     may = set(fresh.shown([ids[at] for at in order if ids[at] not in taken]))
-    told = _Told(by_past, total, past, evidence)
+    told = _Told(by_past, by_others, crowd, total, past, evidence)
     return [
         Pick(ids[at], float(total[at]), NEWCOMER, place=at, told=told)
         for at in order
@@ -137,11 +150,44 @@ def arrivals(
     ]
 
 
+def _borrowed(  # noqa: PLR0917
+    described: Described,
+    mine: sparse.csr_array,
+    anchors: npt.NDArray[np.int32],
+    scores: Floats,
+    past: npt.NDArray[np.int32],
+    loud: Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """Return what newcomers borrow from the anchors, and of each past item; the anchors' rest."""
+    beside, before = described.vectors[anchors], described.vectors[past]
+    among, alike = _squares(beside, beside), _squares(beside, before)
+    np.fill_diagonal(among, 0)
+    alike[anchors[:, None] == past] = 0
+    sides = np.stack([among @ scores, alike @ loud])
+    lent, direct = not_negative(sides @ sides.T, sides @ scores)
+    left = scores - lent * sides[0] - direct * sides[1]
+    return lent * (_squares(mine, beside) @ scores), direct * _squares(mine, before) * loud, left
+
+
+def _by_past(
+    ids: Sequence[str], heard: Heard, evidence: Evidence, past: npt.NDArray[np.int32]
+) -> Floats:
+    """Return float64 (n, past): what goes with each past item adds to each newcomer's score."""
+    out = np.zeros((len(ids), len(past)))
+    columns = np.searchsorted(past, evidence.query.items)
+    for at, item_id in enumerate(ids):
+        for event, part in heard.of_events.get(item_id, {}).items():
+            out[at, columns[event]] += part
+    return out
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Told:
-    """Says which past item a newcomer is most like, or that it is like what is recommended."""
+    """Says what speaks most for a newcomer: a past item, what is taken now, or that it is new."""
 
     by_past: Floats
+    by_others: Floats
+    crowd: Floats
     total: Floats
     past: npt.NDArray[np.int32]
     evidence: Evidence
@@ -150,23 +196,33 @@ class _Told:
         return [self._of(place) for place in places]
 
     def _of(self, place: int) -> tuple[Reason, ...]:
-        mine = self.by_past[place]
-        if not len(mine) or mine.max() <= 0:
+        mine = self.by_past[place] + self.by_others[place]
+        most, crowd, total = mine.max(initial=0.0), self.crowd[place], self.total[place]
+        if crowd > most:
+            return (Reason("trending", None, float(min(1.0, crowd / total))),)
+        if most <= 0:
             return (Reason("new"),)
         best = int(mine.argmax())
         at = int(np.flatnonzero(self.evidence.query.items == self.past[best])[-1])
-        share = float(min(1.0, mine[best] / self.total[place]))
-        return (Reason("content", self.evidence.item_ids[at], share, self.evidence.kinds[at]),)
+        kind = "similar" if self.evidence.is_context[at] else "history"
+        kind = "content" if self.by_past[place, best] >= self.by_others[place, best] else kind
+        share = float(min(1.0, most / total))
+        return (Reason(kind, self.evidence.item_ids[at], share, self.evidence.kinds[at]),)
 
 
-def _newest(described: Described, items: pa.Table) -> tuple[list[str], sparse.csr_array]:
-    vectors = described.encode(items)
-    ids = items["item_id"].to_pylist()
-    if len(ids) <= MOST:
-        return ids, vectors
-    by_age = pc.sort_indices(items, [("created", "descending"), ("item_id", "ascending")])
-    newest = np.sort(by_age.to_numpy()[:MOST])
-    return [ids[at] for at in newest], vectors[newest]
+def _looked_at(
+    items: pa.Table, named: Collection[str], *, some: bool
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return ids and places of newcomers: the newest where `some` are wanted, and all named."""
+    ids: list[str] = items["item_id"].to_pylist()
+    if some and len(ids) <= MOST:
+        return ids, np.arange(len(ids))
+    chosen = {at for at, item_id in enumerate(ids) if item_id in named} if named else set()
+    if some:
+        by_age = pc.sort_indices(items, [("created", "descending"), ("item_id", "ascending")])
+        chosen.update(by_age.to_numpy()[:MOST].tolist())
+    rows = np.array(sorted(chosen), np.int64)
+    return [ids[at] for at in rows.tolist()], rows
 
 
 def _past(evidence: Evidence) -> tuple[npt.NDArray[np.int32], Floats]:

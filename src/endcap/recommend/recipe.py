@@ -128,7 +128,9 @@ class Level(Strict):
         `models.ranking`), where it has one.
     live, live_trending
         Shares of the score for what went with these items, and for what was taken, by everybody
-        up to this moment (see `models.live`); where a server counts along, else 0.
+        up to this moment (see `models.live`); where a server counts along, else 0. Where there is
+        the second, models that count what is taken go on counting, and a level that asks for no
+        evidence needs no share beside them.
     """
 
     name: LevelName

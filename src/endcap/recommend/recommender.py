@@ -148,11 +148,10 @@ class Recommender:
         places = [placement]
         if placement.closed and placement.closed.then in self.placements:
             places.append(self.placements[placement.closed.then])
-        described = self._loaded is not None and self._loaded.described is not None
         who = actor(request.user_id, request.visitor_id)
         return Asked(
             who,
-            self._loaded.items if self._loaded and described else None,
+            self._loaded.items if self._loaded else None,
             any(place.rules.fatigue.asked for place in places),
             who is not None and any(asks_account(place, request) for place in places),
         )

@@ -16,7 +16,7 @@ Durability = Literal["full", "normal", "off"]
 _CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 8_192
 """There are several readers in a process, and what they read lies in the cache of the system."""
-_WAL_LIMIT_BYTES: Final = 128 << 20
+_WAL_LIMIT_BYTES: Final = 48 << 20
 _STATEMENTS: Final = 256
 
 

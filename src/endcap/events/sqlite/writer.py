@@ -10,11 +10,18 @@ from endcap.events.sqlite import engine, faults, migrate
 from endcap.events.sqlite.turn import WriteTurn
 from endcap.schema.errors import BusyError, StoreError, StoreFullError, StoreReadOnlyError
 
-CHECKPOINT_PAGES: Final = 32_768
-"""Length that the write-ahead log may reach, about (128 MiB): rarely, since each checkpoint
-writes nearly every page of the indexes again, yet before it becomes a burden."""
+SERVER_PAGES: Final = 12_000
+"""Length that the write-ahead log may reach, about (47 MiB): it stays below 64 MB beside a server,
+whose shoppers' reads look through it."""
+IMPORT_PAGES: Final = 32_768
+"""The same (128 MiB) where groups are as large as those of an import: more rarely, since each
+checkpoint writes nearly every page of the indexes again."""
+IMPORT_ROWS: Final = 5_000
+"""Mean rows of such groups."""
 CHECKPOINT_ROWS: Final = 100_000
 CHECKPOINT_COMMITS: Final = 2_000
+FIRST: Final = 0.1
+"""Share of these after which it is looked for the first time how long the log has become."""
 STUBBORN_PAGES: Final = 262_144
 """A log longer than this (1 GiB) waits for readers to finish, so that it can start over."""
 
@@ -51,7 +58,8 @@ class SQLiteWriter(Writer):
         self._suspect = folder / "events.suspect"
         self._turn = WriteTurn(folder, timeout=busy_seconds)
         self._rows = self._commits = 0
-        self._due = CHECKPOINT_ROWS
+        self._due_rows = int(CHECKPOINT_ROWS * FIRST)
+        self._due_commits = int(CHECKPOINT_COMMITS * FIRST)
         try:
             self._connection = self._open(durability, busy_seconds)
         except BaseException:
@@ -82,7 +90,7 @@ class SQLiteWriter(Writer):
 
     def tidy(self) -> None:
         """Move the write-ahead log into the database when it is long enough."""
-        if self.failure or (self._rows < self._due and self._commits < CHECKPOINT_COMMITS):
+        if self.failure or (self._rows < self._due_rows and self._commits < self._due_commits):
             return
         try:
             with self._turn.take():
@@ -154,8 +162,10 @@ class SQLiteWriter(Writer):
         if pages > STUBBORN_PAGES:
             self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         # A row costs more pages the larger its indexes have grown: learn after how many it is due.
-        share = CHECKPOINT_PAGES / max(pages, 1)
-        self._due = int(min(max(self._rows * share, 1), CHECKPOINT_ROWS))
+        most = IMPORT_PAGES if self._rows >= IMPORT_ROWS * self._commits else SERVER_PAGES
+        share = most / max(pages, 1)
+        self._due_rows = int(min(max(self._rows * share, 1), CHECKPOINT_ROWS))
+        self._due_commits = int(min(max(self._commits * share, 1), CHECKPOINT_COMMITS))
         self._rows = self._commits = 0
 
     def _note(self, meaning: StoreError | None) -> None:

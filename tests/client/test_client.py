@@ -1,17 +1,20 @@
 """The Python client against a real server; it speaks the server's own shapes."""
 
+import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
 
+from endcap import client
 from endcap.client import Client, Receipt, Refused, Slate, answers, asks
 from endcap.schema.settings import Settings, StoreSettings
 from endcap.serve.http import problems, shapes
@@ -81,8 +84,84 @@ def test_from_the_catalogue_to_a_slate_that_follows_an_event(shop: Client) -> No
     assert not shop.delete_item("i/1")
 
 
-def test_a_request_is_typed_as_the_server_takes_it() -> None:
-    assert set(asks.Ask.__annotations__) == fields(shapes.Ask)
+def kinds(shape: Any) -> dict[str, set[str]]:
+    """Return which types of JSON each field may have; null says nothing, and is left out."""
+    hints = get_type_hints(shape)
+    # A moment is sent as a text, which it is an alternative to.
+    told = [(name, str if datetime in get_args(kind) else kind) for name, kind in hints.items()]
+    _, components = msgspec.json.schema_components([msgspec.defstruct("Told", told)])
+    found = components["Told"]["properties"]
+    return {name: _types(schema) - {"null"} for name, schema in found.items()}
+
+
+def _types(schema: dict[str, Any]) -> set[str]:
+    if "anyOf" in schema:
+        return set.union(*map(_types, schema["anyOf"]))
+    if "enum" in schema:
+        return {repr(sorted(schema["enum"]))}
+    if schema.get("type") == "array":
+        return {f"array of {sorted(_types(schema['items']))}"}
+    return {schema["type"]}
+
+
+@pytest.mark.parametrize(
+    ("ours", "named", "theirs"),
+    [
+        (asks.Event, set(), shapes.Event),
+        (asks.Ask, set(), shapes.Ask),
+        (asks.AskMore, {"user_id", "visitor_id", "placement", "k"}, shapes.Ask),
+        (asks.SimilarMore, {"k"}, shapes.SimilarQuery),
+        (asks.GroupsMore, {"by", "user_id", "k"}, shapes.GroupsQuery),
+    ],
+)
+def test_what_is_sent_is_typed_as_the_server_takes_it(
+    ours: Any, named: set[str], theirs: type
+) -> None:
+    known = kinds(theirs)
+    assert named <= set(known)
+    assert kinds(ours) == {name: types for name, types in known.items() if name not in named}
+    needed = {field.name for field in msgspec.structs.fields(theirs) if field.required}
+    assert ours.__required_keys__ == needed
+
+
+@pytest.mark.slow
+def test_a_type_checker_finds_what_is_misspelt(tmp_path: Path) -> None:
+    good = """
+from endcap.client import Ask, Client, Event, Slate
+
+def ask(shop: Client, events: list[Event], asks: list[Ask]) -> None:
+    shop.track("view", user_id="u", item_id="i", quantity=2, price="9.50")
+    shop.events(events)
+    shop.events([{"kind": "view", "visitor_id": "v"}])
+    slate: Slate = shop.recommend(user_id="u", context_items=["i"], lang="zh", prices=True)
+    shop.recommend_many([{"user_id": "u"}, *asks])
+    shop.similar("i", lat=1.0)
+    shop.groups("brand", level=1)
+"""
+    bad = """
+from endcap.client import Client
+
+def ask(shop: Client) -> None:
+    shop.track("view", usr_id="u")
+    shop.track("view", quantity="two")
+    shop.events([{"visitor_id": "v"}])
+    shop.recommend(contxt_items=["i"])
+    shop.recommend(lang="de")
+    shop.recommend_many([{"user": "u"}])
+    shop.similar("i", boost="1")
+    shop.groups("brand", levels=1)
+"""
+    for name, text in (("good.py", good), ("bad.py", bad)):
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "good.py", "bad.py"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300,
+        env={**os.environ, "MYPYPATH": str(Path(client.__file__).parents[2])},
+    )  # fmt: skip
+    found = {tuple(line.split(":")[:2]) for line in done.stdout.splitlines() if ": error:" in line}
+    assert {place for place in found if place[0] in {"good.py", "bad.py"}} == {
+        ("bad.py", str(number)) for number in range(5, 13)
+    }, done.stdout + done.stderr
 
 
 def test_many_are_asked_for_in_portions_and_a_bad_one_is_named(shop: Client) -> None:

@@ -13,12 +13,13 @@ from endcap.client.answers import (
     Slate,
     SlateItem,
 )
-from endcap.client.asks import Ask
+from endcap.client.asks import Ask, Event
 from endcap.client.client import Client
 
 __all__ = [
     "Ask",
     "Client",
+    "Event",
     "Fault",
     "Group",
     "HistoryEvent",

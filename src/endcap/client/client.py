@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +21,7 @@ from endcap.client.answers import (
     Replayed,
     Slate,
 )
-from endcap.client.asks import Ask
+from endcap.client.asks import Ask, AskMore, Event, EventFields, GroupsMore, SimilarMore
 from endcap.schema.errors import PluginError
 
 T = TypeVar("T")
@@ -87,17 +87,18 @@ class Client:
         self._attempts = max(1, attempts)
         self._sleep = sleep
 
-    def track(self, kind: str, **fields: Any) -> Receipt:
+    def track(self, kind: str, **fields: Unpack[EventFields]) -> Receipt:
         """Send one event that happens now: ``track("cart", user_id=…, item_id=…, quantity=2)``.
 
         An event that fails validation is in quarantine: the receipt's `errors` say why.
         """
         return self.events([{"kind": kind, **fields}])
 
-    def events(self, events: Iterable[Row]) -> Receipt:
+    def events(self, events: Iterable[Event]) -> Receipt:
         """Send events of any number; the receipt is given once all are on disk.
 
-        An event without `event_id` gets one, an event without `time` happened now.
+        An event without `event_id` gets one, an event without `time` happened now. Rows of any
+        mapping will do: what the server does not know of them becomes `properties`.
         """
         now = datetime.now(UTC)
         told = (
@@ -112,7 +113,7 @@ class Client:
         visitor_id: str | None = None,
         placement: str = "home",
         k: int = 10,
-        **more: Any,
+        **more: Unpack[AskMore],
     ) -> Slate:
         """Return what to show this shopper now; `more` as in ``POST /v1/recommendations``."""
         ask = {"user_id": user_id, "visitor_id": visitor_id, "placement": placement, "k": k}
@@ -139,13 +140,18 @@ class Client:
             found += [one.slate or _problem(one.status, one.problem) for one in told.results]
         return found
 
-    def similar(self, item_id: str, *, k: int = 10, **more: Any) -> Slate:
+    def similar(self, item_id: str, *, k: int = 10, **more: Unpack[SimilarMore]) -> Slate:
         """Return what goes with an item."""
         path = f"/v1/items/{quote(item_id, safe='')}/similar"
         return self._ask("GET", path, Slate, query=_known({"k": k, **more}))
 
     def groups(
-        self, by: str = "categories", *, user_id: str | None = None, k: int = 10, **more: Any
+        self,
+        by: str = "categories",
+        *,
+        user_id: str | None = None,
+        k: int = 10,
+        **more: Unpack[GroupsMore],
     ) -> list[Group]:
         """Return the brands, categories or other groups that are most for a shopper."""
         query = _known({"by": by, "user_id": user_id, "k": k, **more})

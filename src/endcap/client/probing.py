@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from endcap.client.answers import Slate
+from endcap.client.asks import Event, EventFields
 from endcap.client.client import Client
 from endcap.schema.actors import PROBE
 from endcap.schema.errors import DataError
@@ -135,7 +136,7 @@ class Probe:
         def ask(stranger: Client) -> bool:
             return not _has(stranger.recommend(visitor_id=visitor, k=1, rank=[item]), item)
 
-        event = {"visitor_id": visitor, "item_id": item, "domain": PROBE}
+        event: EventFields = {"visitor_id": visitor, "item_id": item, "domain": PROBE}
         return self._timed("self", lambda: client.track("dismiss", **event), ask)
 
     def _others(self, client: Client, mine: str) -> Effect:
@@ -145,7 +146,7 @@ class Probe:
         views are little beside what many shoppers did, and most pairs are far from the first 50.
         """
         first, second, before = self._apart(client)
-        views = [
+        views: list[Event] = [
             {"kind": "view", "visitor_id": f"{mine}-{n}", "item_id": item, "domain": PROBE}
             for n in range(PEOPLE)
             for item in (first, second)

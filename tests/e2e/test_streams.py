@@ -3,14 +3,17 @@
 import asyncio
 import json
 import signal
+import socket
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from brokers import Broker
+from prometheus_client import CollectorRegistry
 from streaming import Away, Hasty, Inside, Poisoned, good, lag, stored, weakened, worker
 
+from endcap.cli.metrics import serve_metrics
 from endcap.events.opening import open_store
 from endcap.schema.errors import ConfigError
 from endcap.schema.settings import StoreSettings
@@ -121,6 +124,41 @@ def published(broker: Broker, folder: Path, count: int) -> int:
 
         asyncio.run(asyncio.wait_for(run(), 40))
         return publisher.published
+
+
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+def test_how_far_publishing_is_can_be_watched(broker: Broker, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    with closing(open_store(StoreSettings(folder=folder))) as store:
+        store.log.append(events(*(event(n, kind="purchase", time=NOW) for n in range(1, 6))))
+        publisher = Publisher(
+            store, open_sink(broker.url, stream="out", subject="out"),
+            place_of(folder, broker.url, "out", "out"), from_start=True,
+        )  # fmt: skip
+        seen: list[float | None] = []
+
+        told = publisher.registry.get_sample_value
+
+        async def run() -> None:
+            end = asyncio.Event()
+            task = asyncio.create_task(publisher.run(end))
+            while not told("endcap_publish_up") or told("endcap_publish_lag"):
+                await asyncio.sleep(0.01)
+            seen.append(told("endcap_published_total"))
+            end.set()
+            await task
+
+        asyncio.run(asyncio.wait_for(run(), 40))
+    assert seen == [5]
+
+
+def test_a_port_of_metrics_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port}"):
+            serve_metrics(CollectorRegistry(), port)
 
 
 def test_what_is_published_can_be_read_back_and_goes_on_where_it_was(

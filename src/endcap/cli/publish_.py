@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from endcap.cli.metrics import LOOPBACK, serve_metrics
 from endcap.cli.stream_ import until_stopped
 from endcap.events.opening import open_store
 from endcap.schema.settings import load_settings
@@ -28,6 +29,8 @@ def publish(  # noqa: PLR0917 - one for each option
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the first event of the log.")
     ] = False,
+    metrics_port: Annotated[int, typer.Option(help="Serve /metrics here; 0: not at all.")] = 0,
+    metrics_host: Annotated[str, typer.Option(help="… and on this address.")] = LOOPBACK,
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="An endcap.toml.")] = None,
 ) -> None:
@@ -50,6 +53,7 @@ def publish(  # noqa: PLR0917 - one for each option
     try:
         wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
         publisher = Publisher(store, sink, place, wanted, from_start=from_start)
+        serve_metrics(publisher.registry, metrics_port, metrics_host)
         asyncio.run(until_stopped(publisher))
         typer.echo(f"{publisher.published:,} events published")
     finally:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
-from prometheus_client import start_http_server
 
+from endcap.cli.metrics import LOOPBACK, serve_metrics
 from endcap.schema.settings import load_settings
 from endcap.serve.logs import configure_logs
 from endcap.serve.streams.formats import FORMATS, reader
@@ -33,6 +33,7 @@ def stream(  # noqa: PLR0917 - one for each option
         float, typer.Option(help="A message nobody speaks for is handed out again after so long.")
     ] = RETRY_SECONDS,
     metrics_port: Annotated[int, typer.Option(help="Serve /metrics here; 0: not at all.")] = 0,
+    metrics_host: Annotated[str, typer.Option(help="… and on this address.")] = LOOPBACK,
     folder: Annotated[Path | None, typer.Option(help="Where the shop's data lies.")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="An endcap.toml.")] = None,
 ) -> None:
@@ -61,8 +62,7 @@ def stream(  # noqa: PLR0917 - one for each option
     try:
         called = f"stream {name}"
         worker = StreamWorker(store, source, settings.events, name=called, plain=plain)
-        if metrics_port:
-            start_http_server(metrics_port, "127.0.0.1", worker.registry)
+        serve_metrics(worker.registry, metrics_port, metrics_host)
         asyncio.run(until_stopped(worker))
         total = worker.total
         typer.echo(

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
+from endcap.cli.metrics import serve_metrics
 from endcap.events.opening import open_store
 from endcap.schema.settings import Settings, load_settings
 from endcap.serve.logs import configure_logs
@@ -81,10 +82,9 @@ def _say(outcome: Run | str) -> None:
 
 
 def _serve_metrics(settings: Settings) -> None:
-    if settings.worker.metrics_port:
-        registry = CollectorRegistry()
-        registry.register(RunsCollector(settings.store.folder))
-        start_http_server(settings.worker.metrics_port, "127.0.0.1", registry)
+    registry = CollectorRegistry()
+    registry.register(RunsCollector(settings.store.folder))
+    serve_metrics(registry, settings.worker.metrics_port, settings.worker.metrics_host)
 
 
 def _until_told(*, tied: bool) -> threading.Event:

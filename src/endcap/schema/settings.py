@@ -189,7 +189,9 @@ class WorkerSettings(Strict):
     threads: int = pydantic.Field(default=1, ge=1)
     """Threads that training takes."""
     metrics_port: int = pydantic.Field(default=0, ge=0, le=65535)
-    """Serve /metrics here, on the loopback address; 0: not at all."""
+    """Serve /metrics here; 0: not at all."""
+    metrics_host: str = "127.0.0.1"
+    """… and on this address; ``"0.0.0.0"`` lets other machines read it."""
 
 
 class Settings(Strict):

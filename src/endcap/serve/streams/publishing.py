@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import pyarrow as pa
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from endcap.events.store import Store
 from endcap.schema.errors import DataError
@@ -58,6 +59,13 @@ class Publisher:
     from_start
         Whether a first run begins with the first event; else with the next.
 
+    Attributes
+    ----------
+    published
+        How many events went out.
+    registry
+        Metrics: how many went out, how much of the log is still to come.
+
     Stability: caller.
     """
 
@@ -76,6 +84,16 @@ class Publisher:
         self._kinds = list(kinds)
         self._at = self._begin(from_start=from_start)
         self.published = 0
+        self.registry = CollectorRegistry()
+        self._count = Counter("endcap_published", "Events published.", registry=self.registry)
+        self._lag = Gauge(
+            "endcap_publish_lag",
+            "Positions of the event log that nobody has looked at yet.",
+            registry=self.registry,
+        )
+        self._up = Gauge(
+            "endcap_publish_up", "Whether store and broker answer.", registry=self.registry
+        )
 
     async def run(self, end: asyncio.Event) -> None:
         """Publish until `end` is set."""
@@ -84,9 +102,11 @@ class Publisher:
             while not end.is_set():
                 try:
                     await self._catch_up(end)
+                    self._up.set(1)
                     wait = LOOK_SECONDS
                 except Exception as error:  # of any driver, or the store: both come back
                     log.warning("publishing waits", reason=str(error) or type(error).__name__)
+                    self._up.set(0)
                     wait = AWAY_SECONDS
                 with suppress(TimeoutError):
                     await asyncio.wait_for(end.wait(), wait)
@@ -95,14 +115,18 @@ class Publisher:
 
     async def _catch_up(self, end: asyncio.Event) -> None:
         newest = await asyncio.to_thread(self._log.newest)
+        self._lag.set(newest - self._at)
         for at, batch in self._log.tail(self._at, newest, self._kinds):
             await self._sink.send(messages(batch))
             self.published += batch.num_rows
+            self._count.inc(batch.num_rows)
             self._keep(at)
+            self._lag.set(newest - at)
             if end.is_set():
                 return
         if newest > self._at:
             self._keep(newest)
+        self._lag.set(newest - self._at)
 
     def _begin(self, *, from_start: bool) -> int:
         try:

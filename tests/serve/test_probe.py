@@ -1,9 +1,13 @@
 """``endcap probe`` against a real server: what it finds, and that it leaves nothing behind."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from served_shop import Served
 
@@ -15,6 +19,9 @@ from endcap.recommend.recipe import load_recipe
 from endcap.recommend.training import train_store
 from endcap.schema.actors import PROBE
 from endcap.schema.settings import Settings
+from endcap.testing.servers import free_port, until
+
+PROBING = [str(Path(sys.prefix) / "bin" / "endcap"), "probe"]
 
 
 @pytest.fixture
@@ -104,6 +111,36 @@ def test_a_server_that_does_not_count_along_is_caught(
     url = str(shop.client.base_url)
     assert cli.run(["probe", url, "--json", "--others", "--timeout", "0.5s"]) == 1
     assert found(capsys)["others"] is None
+
+
+def test_told_to_stop_it_takes_its_item_along(shop: Served) -> None:
+    """In the middle of a probe, and between two; what a killed one left goes, too."""
+    killed, other = f"{PROBE}-killed-item", f"{PROBE}-other-item"
+    expiry = {killed: "2026-01-02T03:04:05+00:00", other: "2999-01-02T03:04:05+00:00"}
+    shop.items(*({"item_id": i, "expires": when} for i, when in expiry.items()))
+    for middle in (True, False):
+        port = free_port()
+        command = [*PROBING, str(shop.client.base_url), "--every", "1s", "--like", "lamp1"]
+        with subprocess.Popen([*command, "--metrics-port", str(port)]) as probing:
+            if middle:
+                until(lambda: not set(left(shop)) <= {killed, other}, seconds=60)
+            else:
+                until(lambda: 'effect_seconds_count{what="self"}' in told(port), seconds=60)  # noqa: B023
+            probing.send_signal(signal.SIGTERM)
+            assert probing.wait(60) == 0
+        assert left(shop) == [other]
+
+
+def left(shop: Served) -> list[str]:
+    """Return the items of probes in the catalogue."""
+    return [i for i in shop.runtime.live.item_ids() if i.startswith(PROBE)]
+
+
+def told(port: int) -> str:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    except httpx.TransportError:
+        return ""
 
 
 def test_quantiles_are_times_that_were_measured() -> None:

@@ -1,6 +1,7 @@
 """``endcap probe``: how soon what is written to a server shows."""
 
 import json
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -12,11 +13,12 @@ from rich.table import Table
 
 from endcap.client import Client
 from endcap.client.answers import Refused
-from endcap.client.probing import Effect, Probe, summary
+from endcap.client.probing import Effect, Probe, Stopped, summary
 from endcap.schema.spans import seconds
 
 app = typer.Typer(add_completion=False)
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ENDED = 128 + signal.SIGTERM
 MEANING = {
     "new-item": "an item is posted -> a stranger who looks at what it is like gets it",
     "self": "a visitor dismisses an item -> it is gone for them",
@@ -62,16 +64,30 @@ def probe(  # noqa: PLR0917 - one for each option
     meter = Meter()
     if metrics_port:
         start_http_server(metrics_port, registry=meter.registry)
-    if not pause:
-        raise typer.Exit(int(_times(told, count, meter, as_json=as_json)))
-    while True:
+    signal.signal(signal.SIGTERM, lambda *_: told.end.set())
+    try:
+        if not pause:
+            told.sweep()
+            raise typer.Exit(int(_times(told, count, meter, as_json=as_json)))
+        _go_on(told, pause, meter, as_json=as_json)
+    except Stopped:
+        raise typer.Exit(0 if pause else ENDED) from None
+
+
+def _go_on(told: Probe, pause: float, meter: "Meter", *, as_json: bool) -> None:
+    """Probe until SIGTERM; a server that is away for a while is waited for."""
+    swept = False
+    while not told.end.is_set():
         began = time.monotonic()
         try:
+            if not swept:
+                told.sweep()
+                swept = True
             _show(_once(told, meter), as_json=as_json)
         except Refused as error:
             meter.up.set(0)
             Console(stderr=True).print(f"{error}", markup=False)
-        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+        told.end.wait(max(0.0, pause - (time.monotonic() - began)))
 
 
 class Meter:

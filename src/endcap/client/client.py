@@ -219,6 +219,11 @@ class Client:
         found = self._ask("GET", "/v1/items", _Items, query={"limit": limit})
         return [item.item_id for item in found.items]
 
+    def items_after(self, item_id: str, *, limit: int = 100) -> list["_Item"]:
+        """Return the items whose ids follow one, sorted."""
+        query = {"limit": limit, "cursor": item_id.encode().hex()}
+        return self._ask("GET", "/v1/items", _Items, query=query).items
+
     def put_users(self, users: Iterable[Row]) -> Receipt:
         """Insert or replace users."""
         return self._rows("PUT", "/v1/users", "users", map(_known, users))
@@ -300,6 +305,7 @@ class _History(msgspec.Struct):
 
 class _Item(msgspec.Struct):
     item_id: str
+    expires: datetime | None = None
 
 
 class _Items(msgspec.Struct):

@@ -8,10 +8,11 @@ visitors out. It reads slates for nobody in particular, or of its own items alon
 import math
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -35,6 +36,10 @@ K: Final = 50
 SAID: Final[tuple[str, ...]] = ("title", "brand", "categories")
 """What the new item has from what it is like."""
 Open = Callable[[], Client]
+
+
+class Stopped(Exception):
+    """A probe was told to stop; what it wrote is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,26 @@ class Probe:
         An item of the shop that the new item is described as; None takes what is shown first.
     timeout_s
         When to give up waiting for an effect.
+    end
+        Once it is set, `run` waits for nothing any more and raises `Stopped`.
     """
 
     open: Open
     others: bool = False
     like: str | None = None
     timeout_s: float = 10.0
+    end: threading.Event = field(default_factory=threading.Event)
+
+    def sweep(self) -> int:
+        """Delete what probes left that were killed, once it has expired; return how many items."""
+        gone = 0
+        with self.open() as client:
+            for item in client.items_after(f"{PROBE}-"):
+                if not item.item_id.startswith(f"{PROBE}-"):
+                    break
+                if item.expires and item.expires < datetime.now(UTC):
+                    gone += client.delete_item(item.item_id)
+        return gone
 
     def run(self) -> list[Effect]:
         """Measure.
@@ -89,6 +108,8 @@ class Probe:
             When the server does not answer, or takes no writes with this key.
         DataError
             When the shop has no item to liken a new one to.
+        Stopped
+            When `end` is set.
         """
         token = secrets.token_hex(4)
         mine, item = f"{PROBE}-{token}", f"{PROBE}-{token}-item"
@@ -193,6 +214,8 @@ class Probe:
         began = time.perf_counter()
         write()
         while time.perf_counter() - began < self.timeout_s:
+            if self.end.is_set():
+                raise Stopped
             with self.open() as stranger:
                 answers += 1
                 if shows(stranger):

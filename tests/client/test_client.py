@@ -165,7 +165,9 @@ def ask(shop: Client) -> None:
 
 
 def test_many_are_asked_for_in_portions_and_a_bad_one_is_named(shop: Client) -> None:
-    shop.put_items([{"item_id": f"m{n}"} for n in range(3)])
+    shop.put_items([{"item_id": f"m{n}", "title": "M"} for n in range(3)])
+    patched = shop.patch_items([{"item_id": f"m{n}", "title": None} for n in range(4)])
+    assert (patched.stored, patched.quarantined) == (3, 1)
     many: list[asks.Ask] = [
         {"user_id": None, "rank": [f"m{n % 3}"], "k": 1, "placement": "home"} for n in range(230)
     ]

@@ -18,7 +18,8 @@ BROWSER = {
     "GET /v1/items/{item_id}/similar", "GET /v1/groups",
 }  # fmt: skip
 SERVER = {
-    "PUT /v1/items", "POST /v1/items", "GET /v1/items", "GET /v1/items/{item_id}",
+    "PUT /v1/items", "PATCH /v1/items", "POST /v1/items", "GET /v1/items",
+    "GET /v1/items/{item_id}",
     "DELETE /v1/items/{item_id}", "PUT /v1/users", "GET /v1/users/{user_id}/history",
     "DELETE /v1/users/{user_id}", "DELETE /v1/visitors/{visitor_id}",
     "POST /v1/alias", "GET /metrics", "GET /v1/slates/{request_id}",
@@ -57,7 +58,7 @@ def ask(shop: Served, operation: str, key: str) -> httpx.Response:
     method, path = operation.split()
     path = path.replace("{item_id}", "a").replace("{user_id}", "u").replace("{name}", "p")
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    body = {} if method in {"POST", "PUT"} else None
+    body = {} if method in {"POST", "PUT", "PATCH"} else None
     return shop.client.request(method, path, json=body, headers=headers)
 
 

@@ -25,6 +25,7 @@ WRITES = [
     ("POST", "/v1/events", EVENT),
     ("POST", "/v1/events/batch", {"events": [EVENT, {"kind": "?"}]}),
     ("PUT", "/v1/items", {"items": [{"item_id": "a"}, {}]}),
+    ("PATCH", "/v1/items", {"items": [{"item_id": "not there", "stock": 1}]}),
     ("POST", "/v1/items", {"items": [{"item_id": "a"}]}),
     ("PUT", "/v1/users", {"users": [{"user_id": "u"}]}),
     ("POST", "/v1/alias", {"visitor_id": "v", "user_id": "u"}),

@@ -1,5 +1,6 @@
 """Items and users over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,6 +67,82 @@ def test_a_bad_item_does_not_sink_the_others(shop: Served) -> None:
     assert (receipt["stored"], receipt["quarantined"]) == (1, 3)
     assert [e["code"] for e in receipt["errors"]] == ["missing-id", "wrong-type", "negative-price"]
     assert [e["index"] for e in receipt["errors"]] == [1, 2, 3]
+
+
+def patch(shop: Served, *rows: Any, **headers: str) -> dict[str, Any]:
+    answer = shop.client.patch("/v1/items", json={"items": list(rows)}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+LAMP = {
+    "item_id": "lamp",
+    "title": "Lamp",
+    "price": "12.50",
+    "stock": 3,
+    "attributes": {"colour": "blue", "watt": 5},
+}
+
+
+def item(shop: Served, item_id: str = "lamp") -> dict[str, Any]:
+    told: dict[str, Any] = shop.client.get(f"/v1/items/{item_id}").json()
+    return told
+
+
+def test_a_patch_changes_only_what_it_gives_and_shows_with_the_next_request(shop: Served) -> None:
+    """Promise: stock alone leaves title and price; `PUT`, the twin, replaces all of the item."""
+    shop.items(LAMP, {"item_id": "b"})
+    assert patch(shop, {"item_id": "lamp", "stock": 0})["stored"] == 1
+    assert item(shop) == LAMP | {"stock": 0}
+    assert [shown["item_id"] for shown in shop.slate(k=10)["items"]] == ["b"]
+    assert patch(shop, {"item_id": "lamp", "stock": 2, "price": 11})["stored"] == 1
+    told = {shown["item_id"]: shown["properties"] for shown in shop.slate(k=10)["items"]}
+    assert (told["lamp"]["title"], float(told["lamp"]["price"])) == ("Lamp", 11.0)
+    assert patch(shop, {"item_id": "lamp", "stock": 2})["duplicate"] == 1
+    patch(
+        shop, {"item_id": "lamp", "title": None, "colour": "red"}, {"item_id": "lamp", "stock": 7}
+    )
+    merged = {"colour": "red", "watt": 5}
+    assert item(shop) == {"item_id": "lamp", "price": "11.00", "stock": 7, "attributes": merged}
+    shop.items({"item_id": "lamp", "stock": 0})
+    assert item(shop) == {"item_id": "lamp", "stock": 0}
+
+
+def test_a_patch_of_what_is_not_there_is_a_fault_of_its_row(shop: Served) -> None:
+    shop.items(LAMP)
+    rows: list[Any] = [{"item_id": "no", "stock": 1}, {"item_id": "lamp", "price": -1}, 7,
+                       {"item_id": "lamp", "stock": 1}, {"stock": 1}]  # fmt: skip
+    told = patch(shop, *rows)
+    assert (told["received"], told["stored"], told["quarantined"]) == (5, 1, 4)
+    codes = ["no-such-item", "negative-price", "wrong-type", "missing-id"]
+    assert [(e["index"], e["code"]) for e in told["errors"]] == list(
+        zip((0, 1, 2, 4), codes, strict=True)
+    )
+    assert item(shop) == LAMP | {"stock": 1}
+    assert shop.client.get("/v1/items/no").status_code == 404
+    kept = shop.runtime.store.quarantine.rows().to_pylist()
+    (missing,) = [row for row in kept if row["reason"] == "no-such-item"]
+    assert (missing["payload"], missing["line"]) == ('{"item_id":"no","stock":1}', 1)
+    shop.client.delete("/v1/items/lamp")
+    assert patch(shop, {"item_id": "lamp", "stock": 1})["stored"] == 0
+    assert shop.client.get("/v1/items/lamp").status_code == 404
+
+
+def test_two_patches_at_once_lose_nothing_of_each_other(shop: Served) -> None:
+    """Shelf and till each change a field of the same item; both are there in the end."""
+    shop.items(LAMP)
+    fields = ("stock", "price")
+    for number in range(1, 31):
+        with ThreadPoolExecutor(2) as pool:
+            rows = [{"item_id": "lamp", name: number} for name in fields]
+            assert [told["stored"] for told in pool.map(lambda row: patch(shop, row), rows)] == [
+                1,
+                1,
+            ]
+        now = item(shop)
+        shown = shop.slate(k=1)["items"][0]["properties"]
+        assert (now["stock"], float(now["price"]), float(shown["price"])) == (number,) * 3
 
 
 def test_users_are_stored(shop: Served) -> None:

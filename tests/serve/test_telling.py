@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from served_shop import Served
 
 from endcap.cli import app as cli
 from endcap.events.opening import open_store
 from endcap.schema.settings import Settings
+from endcap.schema.tables import PATCHES
 from endcap.serve.sharing import BusError, Change
 from endcap.serve.sharing_file import FILE_NAME, FileBus
 from endcap.serve.telling import open_telling
@@ -64,6 +66,9 @@ def test_each_way_of_changing_a_shop_is_told(shop: Served, tmp_path: Path) -> No
         shop.items({"item_id": "gone"}, {"item_id": "kept"})
         store.catalogue.delete_items(["gone"])
         until(lambda: [i["item_id"] for i in shop.slate()["items"]] == ["kept"], seconds=5)
+        patch = {"item_id": "kept", "title": "Kept", "given": ["title"], "line": 1, "payload": ""}
+        store.catalogue.patch_items(pa.Table.from_pylist([patch], schema=PATCHES))
+        until(lambda: shop.runtime.live.facts(["kept"])["kept"] == {"title": "Kept"}, seconds=5)
         counted = len(shop.runtime.live.live)
         store.log.append(recent(0, 3, user_id="u1"))  # nothing is counted twice
         store.log.append(recent(5, 6, user_id="u2"))

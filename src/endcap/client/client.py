@@ -209,6 +209,10 @@ class Client:
         """Insert or replace items of the catalogue; a new one can be recommended at once."""
         return self._rows("PUT", "/v1/items", "items", map(_known, items))
 
+    def patch_items(self, items: Iterable[Row]) -> Receipt:
+        """Change only the fields given of items that are there; None empties a field."""
+        return self._rows("PATCH", "/v1/items", "items", items)
+
     def delete_item(self, item_id: str) -> bool:
         """Remove an item, which is not shown from the next request on; say whether it was there."""
         path = f"/v1/items/{quote(item_id, safe='')}"

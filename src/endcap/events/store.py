@@ -48,6 +48,21 @@ def receipt_of(new: Sequence[bool]) -> Receipt:
     return Receipt(received=len(new), stored=stored, duplicate=len(new) - stored)
 
 
+class Patched(NamedTuple):
+    """What became of changes to items.
+
+    Attributes
+    ----------
+    receipt
+        Of those whose item is there.
+    missing
+        Places among the changes of those whose item is not.
+    """
+
+    receipt: Receipt
+    missing: list[int]
+
+
 class Erased(NamedTuple):
     """How many rows about some people were removed."""
 
@@ -248,6 +263,15 @@ class Catalogue(Protocol):
 
     def upsert_items(self, items: pa.Table) -> Receipt:
         """Insert or replace rows of schema `ITEMS`, durably; unchanged rows are `duplicate`."""
+
+    def patch_items(self, patches: pa.Table) -> Patched:
+        """Change the fields given of items that are there, in one transaction, durably.
+
+        Parameters
+        ----------
+        patches
+            Schema `PATCHES`. Objects (attributes, relations) gain or replace the keys given.
+        """
 
     def delete_items(self, item_ids: Sequence[str]) -> int:
         """Remove items; return how many were there."""

@@ -66,6 +66,16 @@ ITEMS: Final = pa.schema(
 )
 """The catalogue: what the shop sells."""
 
+PATCHES: Final = pa.schema(
+    [
+        *ITEMS,
+        pa.field("given", pa.list_(pa.string()), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),  # 1-based, of the batch
+        pa.field("payload", pa.string(), nullable=False),
+    ]
+)
+"""Changes of items: `given` names the columns to change, also to null; and what arrived."""
+
 USERS: Final = pa.schema(
     [
         pa.field("user_id", pa.string(), nullable=False),

@@ -25,6 +25,7 @@ from endcap.events.validate import (
     quarantine_table,
 )
 from endcap.schema.settings import EventSettings
+from endcap.schema.tables import ITEMS, PATCHES
 
 MAX_ROWS: Final = 1000
 Rows = Sequence[Mapping[str, Any]]
@@ -341,6 +342,28 @@ def _judge_users(
     return done.users, done.quarantine, done.errors
 
 
+def _judge_patches(
+    rows: Rows, lines: Sequence[int], payloads: Sequence[str], context: Context
+) -> Judged:
+    """Validate changes of items as items; what each gives, and where it came from, goes along."""
+    now, source, _ = context
+    done = check_items(rows, now=now, source=source, lines=lines, payloads=payloads)
+    bad = {error.index for error in done.errors}
+    good = [index for index in range(len(rows)) if index not in bad]
+    more = {
+        "given": [_given(rows[index]) for index in good],
+        "line": [lines[index] for index in good],
+        "payload": [payloads[index] for index in good],
+    }
+    columns = [*done.items.columns, *(pa.array(more[f.name], f.type) for f in list(PATCHES)[-3:])]
+    return pa.table(columns, schema=PATCHES), done.quarantine, done.errors
+
+
+def _given(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields of an item that a row gives: what no field is called is an attribute."""
+    return sorted({name if name in ITEMS.names else "attributes" for name in row} - {"item_id"})
+
+
 _Time = str | int | float | None
 
 
@@ -364,4 +387,5 @@ _ENVELOPES: Final = _envelopes(msgspec.Raw)
 _SOUND: Final = _envelopes(dict[str, Any])
 EVENT_ROWS: Final = Sort("events", 32_768, _judge_events)
 ITEM_ROWS: Final = Sort("items", 131_072, _judge_items)
+PATCH_ROWS: Final = Sort("items", 131_072, _judge_patches)
 USER_ROWS: Final = Sort("users", 32_768, _judge_users)

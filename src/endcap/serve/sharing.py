@@ -248,6 +248,10 @@ class SharedState(LiveState):
         """See `LiveState.items_stored`; two replicas may change one item at the same moment."""
         self.items_deleted(items["item_id"].to_pylist())
 
+    def items_patched(self, item_ids: Sequence[str]) -> None:
+        """See `LiveState.items_patched`."""
+        self.items_deleted(item_ids)
+
     def items_deleted(self, item_ids: Sequence[str]) -> None:
         """See `LiveState.items_deleted`."""
         self.items_changed(item_ids)

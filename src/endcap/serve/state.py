@@ -384,6 +384,10 @@ class LiveState:
             self._columns.upsert(items)
         self._touch()
 
+    def items_patched(self, item_ids: Sequence[str]) -> None:
+        """Follow changes of some fields: two of one item may come here in another order."""
+        self.items_changed(item_ids)
+
     def items_deleted(self, item_ids: Sequence[str]) -> None:
         """Follow a deletion that has just become durable."""
         gone = set(item_ids)

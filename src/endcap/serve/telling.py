@@ -13,7 +13,7 @@ import structlog
 
 from endcap import plugins
 from endcap.events.opening import open_store
-from endcap.events.store import Erased, Receipt, Remembered, Store, receipt_of
+from endcap.events.store import Erased, Patched, Receipt, Remembered, Store, receipt_of
 from endcap.schema.errors import EndcapError
 from endcap.schema.settings import Settings
 from endcap.serve.sharing import BusError, Change, LiveBus, apply, told_events
@@ -154,6 +154,13 @@ class _TellingCatalogue:
         if receipt.stored:
             self._tell(items["item_id"].to_pylist())
         return receipt
+
+    def patch_items(self, patches: pa.Table) -> Patched:
+        """See `Catalogue.patch_items`."""
+        told: Patched = self._catalogue.patch_items(patches)
+        if told.receipt.stored:
+            self._tell(patches["item_id"].to_pylist())
+        return told
 
     def delete_items(self, item_ids: Sequence[str]) -> int:
         """See `Catalogue.delete_items`."""

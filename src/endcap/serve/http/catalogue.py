@@ -2,19 +2,21 @@
 
 import bisect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
 
+from endcap.events.validate import Broken, Fault, RowError, quarantine_table
 from endcap.serve.http.calls import Answer, Call
 from endcap.serve.http.idempotency import remember
 from endcap.serve.http.problems import ApiError
-from endcap.serve.http.receiving import keep_bad, receipt_answer, receive
+from endcap.serve.http.receiving import keep_bad, receipt_answer, receive, source_of
 from endcap.serve.http.shapes import Deleted, Item, ItemPage
-from endcap.serve.intake import ITEM_ROWS
+from endcap.serve.intake import ITEM_ROWS, PATCH_ROWS, Intake
 
 
 async def put_items(call: Call) -> Answer:
@@ -25,6 +27,41 @@ async def put_items(call: Call) -> Answer:
     stored = await runtime.write(runtime.store.catalogue.upsert_items, intake.rows)
     await runtime.write(runtime.live.items_stored, intake.rows)
     return await remember(call, receipt_answer(200, intake, stored))
+
+
+async def patch_items(call: Call) -> Answer:
+    """Change the fields given of items that are there; it shows with the next request."""
+    runtime = call.runtime
+    intake = await receive(call, PATCH_ROWS)
+    told = await runtime.write(runtime.store.catalogue.patch_items, intake.rows)
+    intake = _without_missing(call, intake, told.missing)
+    await keep_bad(call, intake)
+    await runtime.write(runtime.live.items_patched, intake.rows["item_id"].to_pylist())
+    return await remember(call, receipt_answer(200, intake, told.receipt))
+
+
+def _without_missing(call: Call, intake: Intake, missing: Sequence[int]) -> Intake:
+    """Return the batch in which changes of items that are not there are faults of their rows."""
+    if not missing:
+        return intake
+    rows = intake.rows.take(missing).to_pylist()
+    faults = [
+        Fault("no-such-item", f"There is no item {row['item_id']!r}.", "item_id") for row in rows
+    ]
+    broken = [
+        Broken("items", row["line"], fault, row["payload"])
+        for row, fault in zip(rows, faults, strict=True)
+    ]
+    errors = [
+        RowError(row["line"] - 1, None, fault.field, fault.reason, fault.detail)
+        for row, fault in zip(rows, faults, strict=True)
+    ]
+    unread = quarantine_table(broken, source=source_of(call), received=call.runtime.live.now)
+    return replace(
+        intake,
+        quarantine=pa.concat_tables([intake.quarantine, unread]),
+        errors=sorted([*intake.errors, *errors], key=lambda error: error.index),
+    )
 
 
 async def get_items(call: Call) -> Answer:

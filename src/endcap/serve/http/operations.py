@@ -156,6 +156,13 @@ OPERATIONS: Final = (
         errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},
     ),
     Operation(
+        "PATCH", "/v1/items", "patchItems", "catalogue",
+        "Change only the fields given of up to 1,000 items that are there.",
+        catalogue.patch_items, "secret", {200: ReceiptOut}, body=ItemsIn, row=Item, writes=True,
+        errors=BODY + WRITE,
+        examples={"price and stock": {"items": [{"item_id": "22423", "price": 11, "stock": 0}]}},
+    ),
+    Operation(
         "POST", "/v1/items", "postItems", "catalogue", "The same as PUT, for clients without it.",
         catalogue.put_items, "secret", {200: ReceiptOut}, body=ItemsIn, row=Item, writes=True,
         errors=BODY + WRITE, examples={"one item": {"items": [CAKESTAND]}},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endcap.events.store import Deed as Event
-from endcap.serve.histories import Histories
+from endcap.serve.histories import ACTOR, Histories
 
 
 class Truth:
@@ -60,6 +60,16 @@ def test_the_bound_holds_and_the_least_used_leaves() -> None:
     reads = truth.reads
     histories.of("u0")
     assert truth.reads == reads
+
+
+def test_an_actor_takes_room_besides_their_events() -> None:
+    """Else a shop of which everybody is new would hold far more than it was told to."""
+    truth = Truth()
+    histories = Histories(truth.read, 3 * (1 + ACTOR))
+    for who in "abcd":
+        truth.write(who, "item")
+        histories.of(who)
+    assert [who in histories for who in "abcd"] == [False, True, True, True]
 
 
 def test_an_event_that_becomes_durable_during_a_read_is_in_the_next_answer() -> None:

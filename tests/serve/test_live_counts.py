@@ -45,6 +45,13 @@ def test_a_pair_speaks_once_enough_people_took_it() -> None:
     assert set(counts.followers("i0")) == {"i1"}
 
 
+def test_what_a_shopper_took_long_ago_is_paired_with_nothing_new() -> None:
+    counts = lived([("u", item) for item in range(4)], reach=2)
+    assert set(counts.followers("i0")) == {"i1", "i2"}
+    assert set(counts.followers("i3")) == {"i1", "i2"}
+    assert counts._last == {"u": ["i2", "i3"]}
+
+
 def test_what_is_due_is_counted_before_anybody_is_told() -> None:
     taken = [(f"u{n % 7}", f"i{n * n % 11}", 1.0, n) for n in range(200)]
     asked: list[Callable[[LiveCounts], object]] = [

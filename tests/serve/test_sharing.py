@@ -307,6 +307,15 @@ def test_redis_may_be_away_when_a_replica_starts(tmp_path: Path, server: RedisSe
         until(lambda: one.live.sharing[0])
 
 
+def test_how_much_is_kept_can_be_said(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for kept in (0, 100):
+            one = Replica(tmp_path, LiveSettings(keep_events=kept), stack)
+            one.post(kept)
+            assert one.seen() > 0
+            assert one.live.at_hand("u", None, shown=False) == (kept > 0)
+
+
 def test_a_url_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match="redis://"):
         RedisBus(LiveSettings(url="redis://host:port"))

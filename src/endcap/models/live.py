@@ -121,7 +121,8 @@ class LiveCounts:
         self._lock = threading.Lock()
         self._due: deque[Taken] = deque()
         self._items: OrderedDict[str, _Item] = OrderedDict()
-        self._last: OrderedDict[str, deque[str]] = OrderedDict()
+        # Lists of few: a deque has room for 64 from the beginning, 0.7 KB for everybody who came.
+        self._last: OrderedDict[str, list[str]] = OrderedDict()
         self._top: dict[str, float] = {}
         self._ranked: list[tuple[str, float]] | None = None  # until the next event
         self._bar = 0.0  # whoever is not in `_top` counts no more than this
@@ -131,6 +132,7 @@ class LiveCounts:
         self._shares = [math.exp(-back) for back in range(spec.reach)]
         # of the settings, whose own fields are too slow to be asked ten times for an event
         self._people, self._most, self._backward = spec.people, 2 * spec.neighbours, spec.backward
+        self._reach = spec.reach
 
     def __len__(self) -> int:
         self.settle()
@@ -193,6 +195,8 @@ class LiveCounts:
             follow(items.get(other_id) or self._item(other_id), item_id, near)
             follow(taken, other_id, near * back)
         last.append(item_id)
+        if len(last) > self._reach:
+            del last[0]
 
     def forget(self, actor: str) -> None:
         """Forget what a shopper took last; what all of them took stays, and names nobody."""
@@ -251,10 +255,10 @@ class LiveCounts:
         # Bounded: a thousand half-lives from the first event on, all count alike.
         return math.exp(min(max((time - (self._first or 0)) * self._rate, -600.0), 600.0))
 
-    def _remembered(self, actor: str) -> deque[str]:
+    def _remembered(self, actor: str) -> list[str]:
         last = self._last.get(actor)
         if last is None:
-            last = self._last[actor] = deque(maxlen=self.spec.reach)
+            last = self._last[actor] = []
             if len(self._last) > self.spec.max_actors:
                 self._last.popitem(last=False)
         else:

@@ -133,6 +133,8 @@ class LiveSettings(Strict):
     """Before all keys, so that two shops can share one Redis."""
     timeout_ms: int = pydantic.Field(default=250, ge=1)
     """Nobody waits longer for an answer; then replicas read histories from the store instead."""
+    keep_events: int = pydantic.Field(default=300_000, ge=0)
+    """How many events of shoppers a process keeps in memory, some 80 MB; it reads what it needs."""
 
 
 class LimitSettings(Strict):

@@ -5,10 +5,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from endcap.events.store import Deed
 from endcap.recommend.state import History
 from endcap.schema.errors import StoreError
+
+ACTOR: Final = 4
+"""An actor takes as much memory as so many events, besides those they have."""
 
 
 @dataclass(slots=True)
@@ -30,7 +34,7 @@ class Histories:
     read
         Reads all events of an actor from the store; may be slow, is called without a lock held.
     keep_events
-        The bound, over all actors.
+        The bound, over all actors, each of whom counts as four events more.
     fresh_seconds
         Kept histories are read again after this time, for other processes write to the store too.
     """
@@ -110,14 +114,14 @@ class Histories:
                 del self._loads[who]
                 self._drop(who)
                 self._kept[who] = kept
-                self._held += len(kept.events) + 1
+                self._held += len(kept.events) + ACTOR
                 self._evict()
             return self._history(kept)
 
     def _drop(self, who: str) -> None:
         kept = self._kept.pop(who, None)
         if kept:
-            self._held -= len(kept.events) + 1
+            self._held -= len(kept.events) + ACTOR
 
     def _evict(self) -> None:
         while self._held > self._bound and self._kept:

@@ -119,8 +119,8 @@ def open_live_state(
     if settings.url:
         bus = plugins.load("endcap.buses", settings.url.partition(":")[0])(settings)
     if bus is None:
-        return LiveState(store, kinds)
-    return SharedState(store, kinds, bus)
+        return LiveState(store, kinds, keep_events=settings.keep_events)
+    return SharedState(store, kinds, bus, keep_events=settings.keep_events)
 
 
 def apply(live: LiveState, change: Change) -> None:

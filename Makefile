@@ -30,8 +30,8 @@ bench: .venv/dev  ## the benchmarks' list; run one with: make bench NAME=tempora
 bench-peers: .venv/dev  ## other libraries, in their own environment, to compare with
 	$(BIN)/python -m benchmarks.peers.installing main
 
-torture: .venv/dev system  ## faults on real file systems, the long form (ROUNDS=50)
-	ENDCAP_TORTURE_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m torture --timeout 3600 $(ARGS)
+torture: .venv/dev system  ## faults and long runs, the long form of each (ROUNDS=50)
+	ENDCAP_TORTURE_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m torture -n 2 --dist worksteal --timeout 3600 $(ARGS)
 
 fuzz: .venv/dev  ## random texts against the filter language (SECONDS=300)
 	$(PIP) atheris==3.0.0

@@ -19,6 +19,12 @@ Letters = list[dict[str, str]]
 RETRY_SECONDS = 2.0
 
 
+def source_of(url: str) -> Source:
+    """Return the stream ``events`` of a broker, as all workers here read it."""
+    more = {"stream": "events", "subject": "events", "group": "g"}
+    return open_source(url, **more, retry_seconds=RETRY_SECONDS)
+
+
 class Broker:
     """A broker with the stream ``events``."""
 
@@ -43,9 +49,7 @@ class Broker:
         raise NotImplementedError
 
     def source(self) -> Source:
-        return open_source(
-            self.url, stream="events", subject="events", group="g", retry_seconds=RETRY_SECONDS
-        )
+        return source_of(self.url)
 
     def lag(self) -> int:
         """Ask as a worker of the group would."""

@@ -19,7 +19,8 @@ from endcap.schema.settings import StoreSettings
 
 ENDCAP = [str(Path(sys.prefix) / "bin" / "endcap"), "serve", "--port", "0"]
 ODD = [sys.executable, str(Path(__file__).parent / "odd_shop.py")]
-ROUNDS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "5"))
+ITEMS = 20
+"""In a shop that `fill` has filled."""
 
 
 class ShopProcess:
@@ -76,11 +77,28 @@ class ShopProcess:
             self.kill()
 
 
+def fill(shop: ShopProcess) -> None:
+    """Give a shop something to learn and to show."""
+    with shop.client() as client:
+        items = [{"item_id": f"i{n}", "title": f"Item {n}"} for n in range(ITEMS)]
+        assert client.put("/v1/items", json={"items": items}).status_code == 200
+        rows = [
+            {
+                "kind": "purchase",
+                "user_id": f"u{n % 50}",
+                "item_id": f"i{(n + n // 50 * 3) % ITEMS}",
+            }
+            for n in range(400)
+        ]
+        assert client.post("/v1/events/batch", json={"events": rows}).json()["stored"] == 400
+
+
 class Customers:
     """Threads that send batches and write down each acknowledgement before they send the next.
 
     A batch without an answer (the server died) is sent again to the next server, as a patient
-    client does. `resets` counts connections that were cut while a request was out.
+    client does. `resets` counts connections that were cut while a request was out, `refused` the
+    answers that were no acknowledgement, by their status.
     """
 
     def __init__(self, ledger: Path, *, threads: int = 8, batch: int = 5, seed: int = 0) -> None:
@@ -92,6 +110,7 @@ class Customers:
         self._count = [0] * threads
         self._lock = threading.Lock()
         self.resets = 0
+        self.refused: Counter[int] = Counter()
 
     def load(self, url: str) -> "Load":
         return Load(self, url)
@@ -117,6 +136,8 @@ class Customers:
                     ledger.flush()
                     self._pending[number] = []
                 else:
+                    with self._lock:
+                        self.refused[answer.status_code] += 1
                     time.sleep(0.02)  # refused: a client that hammers on helps nobody
                 if answer.headers.get("connection") == "close":
                     return  # the server asks us to leave; a balancer would send us elsewhere
@@ -207,7 +228,7 @@ class Askers(Crowd):
     ----------
     answers
         How many, by status and by whether it was a full slate or an honest refusal (503).
-    artefacts
+    artefacts, levels
         What answered.
     degraded
         How many said that they were not what they should be.
@@ -218,6 +239,7 @@ class Askers(Crowd):
     def __init__(self, url: str, threads: int, k: int = 5) -> None:
         self.answers: Counter[tuple[int, bool]] = Counter()
         self.artefacts: set[str] = set()
+        self.levels: set[str] = set()
         self.degraded = 0
         self.longest = 0.0
         self._k = k
@@ -240,6 +262,7 @@ class Askers(Crowd):
         self.answers[answer.status_code, full or come_back] += 1
         if full:
             self.artefacts.add(told["artefact"])
+            self.levels.add(told["served_by"])
             self.degraded += told["degraded"]
 
 

@@ -6,6 +6,7 @@
 ``torn``      names the artefact that was promoted, whichever answered
 ``deaf``      believes what it held before it was cut off from the others
 ``cold``      says that it is ready before it has tried anything
+``impatient`` writes when nobody else does, or says that it is busy
 ``learning``  trains itself, in the thread that answers, when it gets SIGUSR1
 """
 
@@ -100,11 +101,12 @@ class TornHolder:
         return getattr(self._holder, name)
 
 
+ODDITIES = ["hasty", "stalling", "hoarding", "torn", "deaf", "cold", "impatient", "learning"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "oddity", choices=["hasty", "stalling", "hoarding", "torn", "deaf", "cold", "learning"]
-    )
+    parser.add_argument("oddity", choices=ODDITIES)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     told = os.environ.get
@@ -123,6 +125,8 @@ def main() -> None:
         runtime.live.reload = lambda: None
     elif given.oddity == "cold":
         runtime._try_out = lambda recommender: None
+    elif given.oddity == "impatient":
+        runtime.store._file._turn._timeout = 0.0
     elif given.oddity == "learning":
         recipe = load_recipe("simple")
         signal.signal(signal.SIGUSR1, lambda *_: train_store(runtime.store, recipe, settings))

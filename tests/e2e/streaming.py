@@ -1,16 +1,20 @@
-"""Stream workers to test: in a process of their own, or here on a store that is weakened."""
+"""Stream workers to test: in a process of their own, or here on a store that is weakened.
+
+Run as a program, a worker on a store that some events bring down: given a broker and a folder.
+"""
 
 import asyncio
 import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from brokers import RETRY_SECONDS, Broker
+from brokers import RETRY_SECONDS, Broker, source_of
 
 from endcap.events.opening import open_store
 from endcap.events.store import Receipt, Store
@@ -39,10 +43,27 @@ def lag(worker: StreamWorker) -> float | None:
     return worker.registry.get_sample_value("endcap_stream_lag")
 
 
-def worker(url: str, folder: Path) -> "subprocess.Popen[str]":
+@contextmanager
+def worker(url: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Run a worker, which is dead when this ends, however it does."""
     command = [str(Path(sys.prefix) / "bin" / "endcap"), "stream", url, "--folder", str(folder)]
-    more = ["--retry-seconds", str(RETRY_SECONDS), "--group", "g"]
-    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True)
+    with running([*command, "--retry-seconds", str(RETRY_SECONDS), "--group", "g"]) as process:
+        yield process
+
+
+def poisoned_worker(url: str, folder: Path) -> AbstractContextManager["subprocess.Popen[str]"]:
+    """Run a worker that poison brings down."""
+    return running([sys.executable, __file__, url, str(folder)])
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run a program until this ends, however it does."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def stored(folder: Path) -> list[str]:
@@ -96,12 +117,12 @@ class Log:
 
 
 class Poisoned(Log):
-    """Goes down, as by a bug, over one event."""
+    """Goes down, as by a bug, over some events."""
 
     tries = 0
 
     def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
-        if "poison" in events["event_id"].to_pylist():
+        if any(name.startswith("poison") for name in events["event_id"].to_pylist()):
             self.tries += events.num_rows == 1
             raise DataError("This one brings me down.")
         future: Future[Receipt] = self._log.submit(events, **more)
@@ -136,3 +157,13 @@ def weakened(folder: Path, kind: type[Log]) -> tuple[Store, Any]:
     store: Any = open_store(StoreSettings(folder=folder))
     store.log = kind(store.log)
     return store, store.log
+
+
+def main() -> None:
+    store, _ = weakened(Path(sys.argv[2]), Poisoned)
+    worker = StreamWorker(store, source_of(sys.argv[1]), EventSettings(), name="test")
+    asyncio.run(worker.run(asyncio.Event()))
+
+
+if __name__ == "__main__":
+    main()

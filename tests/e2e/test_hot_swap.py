@@ -1,6 +1,5 @@
 """Row 31: artefacts change under load; nobody is refused and no answer is of two of them."""
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from http_shop import ENDCAP, ODD, ShopProcess
 
@@ -18,9 +18,11 @@ from endcap.recommend.recipe import Recipe, load_recipe
 from endcap.recommend.training import train
 from endcap.schema.settings import Settings
 from endcap.testing.contracts.sample_rows import event, events
+from endcap.testing.servers import until
+from rounds import sized
 
 pytestmark = [pytest.mark.slow, pytest.mark.torture]
-SWAPS = int(os.environ.get("ENDCAP_TORTURE_ROUNDS", "6"))
+SWAPS = sized(6, 50)
 SHOPPERS = [f"u{n}" for n in range(12)]
 Answers = list[tuple[str, str, list[str]]]
 """Artefact, shopper and items of each."""
@@ -108,6 +110,22 @@ def swapped_under_load(shop: ShopProcess, folder: Path, artefacts: Sequence[str]
     return answers
 
 
+def held(shop: ShopProcess) -> set[str]:
+    """Return the artefacts of which any process of a server holds a file in its memory."""
+    family = psutil.Process(shop.process.pid)
+    pids = [one.pid for one in (family, *family.children(recursive=True))]
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return {line.rpartition("/models/")[2].split("/")[0] for line in lines if "/models/" in line}
+
+
+def held_while_asked(shop: ShopProcess) -> set[str]:
+    """As `held`; a worker whom nobody asks any more may keep what its last answer came from."""
+    for who in SHOPPERS:
+        with shop.client() as client:  # another connection, perhaps another worker
+            ask(client, who)
+    return held(shop)
+
+
 def test_two_workers_change_over_and_every_answer_is_of_one_artefact(
     shop: tuple[Path, tuple[str, str]],
 ) -> None:
@@ -119,6 +137,8 @@ def test_two_workers_change_over_and_every_answer_is_of_one_artefact(
         answers = swapped_under_load(running, folder, artefacts)
         assert {artefact for artefact, *_ in answers} == set(artefacts)
         assert [a for a in answers if expected[a[0]][a[1]] != a[2]] == []
+        last = artefacts[(SWAPS - 1) % 2]
+        until(lambda: held_while_asked(running) == {last}, 30)  # 10 s are promised
         assert running.stop() == 0
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_shop import ENDCAP, ODD, ROUNDS, Customers, ShopProcess, Stubborn, stored
+from http_shop import ENDCAP, ODD, Customers, ShopProcess, Stubborn, stored
 
 from endcap.testing.servers import until
+from rounds import ROUNDS, sized
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.torture]
+STOPS = sized(5, 50)
 
 
 def kill_in_rounds(folder: Path, customers: Customers, rounds: int, command: list[str]) -> None:
@@ -59,9 +61,9 @@ def test_row_6_a_crash_between_commit_and_answer_does_the_work_once(tmp_path: Pa
     assert len(stored(folder)) == 2
 
 
-def test_row_13_five_stops_under_load_cut_nobody_off(tmp_path: Path) -> None:
+def test_row_13_stops_under_load_cut_nobody_off(tmp_path: Path) -> None:
     customers = Customers(tmp_path / "acknowledged")
-    for _ in range(5):
+    for _ in range(STOPS):
         with ShopProcess(tmp_path / "shop") as shop, customers.load(shop.url):
             time.sleep(0.4)
             shop.process.send_signal(signal.SIGTERM)
@@ -82,7 +84,7 @@ def test_row_13_nor_is_cut_off_who_comes_anew_for_each_request(
     tmp_path: Path, workers: str
 ) -> None:
     """They go on coming after they were asked to leave; who has connected is answered."""
-    for _ in range(5):
+    for _ in range(sized(5, 25)):
         with ShopProcess(tmp_path / "shop", [*ENDCAP, "--workers", workers]) as shop:
             with shop.client() as client:
                 client.get("/readyz").raise_for_status()

@@ -9,16 +9,18 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from http_shop import ENDCAP, ROUNDS, ShopProcess
+from http_shop import ENDCAP, ShopProcess
 
 from endcap.events.opening import open_store
 from endcap.recommend.recipe import load_recipe
 from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings, StoreSettings
+from rounds import sized
 
+pytestmark = [pytest.mark.slow, pytest.mark.torture]
 ITEMS = 60
 SHOPPERS = 40
-ANSWERS = 400 * ROUNDS
+ANSWERS = sized(2_000, 100_000)
 FAR = "2020-01-01T00:00:00Z"
 FORBID: list[dict[str, Any]] = [
     {"availability": "out_of_stock"},

@@ -13,6 +13,7 @@ import pytest
 from http_shop import ENDCAP, Customers, ShopProcess, stored
 
 from endcap.testing.servers import until
+from rounds import sized
 
 PATIENCE = 120.0
 """Starting two workers takes seconds of CPU, and machines may be busy."""
@@ -119,16 +120,19 @@ def test_a_worker_that_dies_is_replaced_and_the_others_answer(shop: ShopProcess)
     wait_for(lambda: len(workers(shop)) == 2 and workers(shop) != before)
 
 
+@pytest.mark.torture
 def test_row_13_stopping_two_workers_under_load_cuts_nobody_off(tmp_path: Path) -> None:
+    """Once here, ten times in the long form."""
     folder = tmp_path / "shop"
     customers = Customers(tmp_path / "ledger", threads=6)
-    with ShopProcess(folder, TWO) as shop:
-        with shop.client() as client:
-            client.get("/readyz", timeout=PATIENCE).raise_for_status()
-        with customers.load(shop.url):
-            wait_for(lambda: len(customers.acknowledged()) > 100)
-            assert shop.stop() == 0
-        assert customers.resets == 0, shop.said()
+    for stop in range(sized(1, 10)):
+        with ShopProcess(folder, TWO) as shop:
+            with shop.client() as client:
+                client.get("/readyz", timeout=PATIENCE).raise_for_status()
+            with customers.load(shop.url):
+                wait_for(lambda: len(customers.acknowledged()) > 100 * (stop + 1))  # noqa: B023
+                assert shop.stop() == 0
+            assert customers.resets == 0, shop.said()
     rows = stored(folder)
     assert len(rows) == len(set(rows))
     assert customers.acknowledged() <= set(rows)

@@ -1,14 +1,16 @@
 """Promises 15 and 16: two servers on one PostgreSQL and one Redis, which come and go."""
 
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from http_shop import ROUNDS, Askers, Customers, ShopProcess
+from http_shop import Askers, Customers, ShopProcess
+from redis import Redis
 
 from endcap.events.opening import open_store
 from endcap.recommend.recipe import load_recipe
@@ -16,10 +18,13 @@ from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings, StoreSettings
 from endcap.testing.servers import PostgresServer, RedisServer, until
 from real_servers import needs_postgres, needs_redis
+from rounds import sized
 
-pytestmark = [needs_postgres, needs_redis, pytest.mark.slow]
+pytestmark = [needs_postgres, needs_redis, pytest.mark.slow, pytest.mark.torture]
 PAIRS = 40
 SHOPPERS = 4
+REDIS_AWAY, POSTGRES_AWAY = sized(0, 30), sized(0, 60)
+"""Seconds that each is away at least; here until both replicas have gone on."""
 
 
 class Shop:
@@ -117,13 +122,38 @@ def test_replicas_share_and_outlive_redis_and_postgresql(shop: Shop) -> None:
     assert len(stored) == len(set(stored))
 
 
+@contextmanager
+def hung(redis: RedisServer) -> Iterator[None]:
+    """Have Redis say nothing."""
+    redis.signal(signal.SIGSTOP)
+    yield
+    redis.signal(signal.SIGCONT)
+
+
+@contextmanager
+def dead(redis: RedisServer) -> Iterator[None]:
+    """Have Redis die, and start empty."""
+    redis.stop()
+    yield
+    redis.start()
+
+
+@contextmanager
+def emptied(redis: RedisServer) -> Iterator[None]:
+    """Have Redis forget everything, and go on."""
+    with Redis.from_url(redis.url) as client:
+        client.flushall()
+    yield
+
+
 def test_point_6_under_load_redis_and_postgresql_come_and_go_and_nothing_is_lost(
     shop: Shop, tmp_path: Path
 ) -> None:
     """Shoppers ask and post at both servers without a pause while what they stand on is away.
 
     Every slate is answered, some say that they are not what they should be, and what was
-    acknowledged is stored, once: the sets are compared, not the counts.
+    acknowledged is stored, once: the sets are compared, not the counts. In the long form Redis is
+    away for 30 s each time, and PostgreSQL first for 60 s and then four times for a moment.
     """
     items = [{"item_id": f"i{n}"} for n in range(8)]
     assert shop.clients[0].put("/v1/items", json={"items": items}).json()["stored"] == 8
@@ -131,33 +161,37 @@ def test_point_6_under_load_redis_and_postgresql_come_and_go_and_nothing_is_lost
     crowds = [Customers(tmp_path / f"ledger{n}", threads=2, seed=n) for n in range(2)]
     urls = [server.url for server in shop.servers]
 
-    def go_on() -> None:
-        """Wait until both have stored more."""
-        before = [len(crowd.acknowledged()) for crowd in crowds]
-        until(lambda: all(len(crowd.acknowledged()) > was + 50
-                          for crowd, was in zip(crowds, before, strict=True)), 60)  # fmt: skip
+    def go_on(seconds: float = 0) -> None:
+        """Wait until both have stored more, again and again for so long."""
+        end = time.monotonic() + seconds
+        while True:
+            before = [len(crowd.acknowledged()) for crowd in crowds]
+            until(lambda: all(len(crowd.acknowledged()) > was + 50
+                              for crowd, was in zip(crowds, before, strict=True)), 60)  # noqa: B023  # fmt: skip
+            if time.monotonic() >= end:
+                return
+
+    def degrade() -> None:
+        """Wait until some more slates have said that they are not what they should be."""
+        told = sum(one.degraded for one in askers)
+        until(lambda: sum(one.degraded for one in askers) > told + 4)
 
     with ExitStack() as load:
         askers = [load.enter_context(Askers(url, 2, k=3)) for url in urls]
         for crowd, url in zip(crowds, urls, strict=True):
             load.enter_context(crowd.load(url))
         go_on()
-        for away in (signal.SIGSTOP, None):
-            if away:
-                shop.redis.signal(away)
-            else:
-                shop.redis.stop()
+        for away in (hung, dead, emptied):
+            with away(shop.redis):
+                go_on(REDIS_AWAY)
             go_on()
-            if away:
-                shop.redis.signal(signal.SIGCONT)
-            else:
-                shop.redis.start()
-            go_on()
-        for _ in range(max(2, ROUNDS // 10)):
+        for seconds in (POSTGRES_AWAY, *[0] * sized(1, 4)):
             shop.postgres.stop("immediate")
             silent = [len(crowd.acknowledged()) for crowd in crowds]
-            told = sum(one.degraded for one in askers)
-            until(lambda: sum(one.degraded for one in askers) > told + 4)  # noqa: B023
+            end = time.monotonic() + seconds
+            degrade()
+            while time.monotonic() < end:
+                degrade()
             assert [len(crowd.acknowledged()) for crowd in crowds] == silent
             shop.postgres.start()
             go_on()

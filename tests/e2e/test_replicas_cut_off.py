@@ -1,6 +1,5 @@
 """Row 37: three replicas, one cut off for a while; afterwards they agree again."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from http_shop import ENDCAP, ODD, ROUNDS, Askers, Customers, ShopProcess
+from http_shop import ENDCAP, ODD, Askers, Customers, ShopProcess
 from wire import Wire
 
 from endcap.events.opening import open_store
@@ -17,9 +16,10 @@ from endcap.recommend.training import train_store
 from endcap.schema.settings import Settings, StoreSettings
 from endcap.testing.servers import PostgresServer, RedisServer, until
 from real_servers import needs_postgres, needs_redis
+from rounds import ROUNDS, sized
 
-pytestmark = [needs_postgres, needs_redis, pytest.mark.slow]
-CUT_SECONDS = 30.0 if "ENDCAP_TORTURE_ROUNDS" in os.environ else 3.0
+pytestmark = [needs_postgres, needs_redis, pytest.mark.slow, pytest.mark.torture]
+CUT_SECONDS = sized(3, 30)
 ITEMS = [{"item_id": f"i{n}", "title": f"Item {n}"} for n in range(8)]
 PATIENCE = 60.0
 """10 s are promised; machines may be busy."""

@@ -14,10 +14,11 @@ from wire import Wire
 
 from endcap.testing.servers import PostgresServer, until
 from real_servers import needs_postgres
+from rounds import sized
 
-pytestmark = [needs_postgres, pytest.mark.slow]
+pytestmark = [needs_postgres, pytest.mark.slow, pytest.mark.torture]
 SLOW_SECONDS = 2.0
-CLIENTS, ASKED = 4, 40
+CLIENTS, ASKED = 4, sized(40, 2_000)
 DEADLINE_MS = 100
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from brokers import RETRY_SECONDS, Broker
-from http_shop import ROUNDS
 from streaming import Inside, Poisoned, good, lag, stored, weakened, worker
 
 from endcap.events.opening import open_store
@@ -20,10 +19,11 @@ from endcap.schema.settings import StoreSettings
 from endcap.serve.streams.source import Delivery
 from endcap.serve.streams.worker import StreamWorker
 from endcap.testing.servers import until
+from rounds import sized
 
-pytestmark = pytest.mark.slow
-KILLS = max(2, ROUNDS - 5)
-"""A worker is killed twice here, 45 times with ``ROUNDS=50``."""
+pytestmark = [pytest.mark.slow, pytest.mark.torture]
+KILLS = sized(2, 50)
+"""A worker is killed twice here, 50 times with ``ROUNDS=50``."""
 COUNT = 400 * KILLS
 on_redis = pytest.mark.parametrize("broker", ["redis"], indirect=True)
 that_stalls = pytest.mark.parametrize("broker", ["nats", "redis"], indirect=True)
@@ -32,9 +32,8 @@ that_stalls = pytest.mark.parametrize("broker", ["nats", "redis"], indirect=True
 def mixed_up(messages: Sequence[bytes], seed: int = 17) -> list[bytes]:
     """Return messages of which each fifth comes twice, none where it belongs."""
     rng = random.Random(seed)
-    twice = [*messages, *rng.sample(list(messages), len(messages) // 5)]
-    places = [n + rng.uniform(0, 1000) for n in range(len(twice))]
-    return [message for _, message in sorted(zip(places, twice, strict=True))]
+    twice = [*range(len(messages)), *rng.sample(range(len(messages)), len(messages) // 5)]
+    return [messages[n] for n in sorted(twice, key=lambda n: n + rng.uniform(0, 1000))]
 
 
 def table(folder: Path) -> list[tuple[Any, ...]]:
@@ -54,8 +53,8 @@ def test_row_17_repeats_in_any_order_and_killed_workers_leave_one_table(
     step = len(messages) // KILLS
     for kill in range(KILLS):
         broker.fill(messages[kill * step : None if kill == KILLS - 1 else (kill + 1) * step])
+        before = len(stored(folder))
         with worker(broker.url, folder) as mortal:
-            before = len(stored(folder))
             until(lambda: len(stored(folder)) > before, seconds=60)  # noqa: B023
             mortal.kill()
     with closing(open_store(StoreSettings(folder=folder))) as store, Inside(broker, store) as last:

@@ -11,8 +11,11 @@ from playwright.sync_api import Browser, Route
 from tracked import IN_CHROMIUM, PAGE, READ_QUEUE, Visit, browsing, selling, visiting
 
 from endcap.serve.keys import KeyRing
+from rounds import sized
 
 pytestmark = IN_CHROMIUM
+OFFLINE_SECONDS = sized(0, 600)
+"""Ten minutes in the long form, here for a moment."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,7 @@ def test_ga4_data_layer_is_understood(visit: Visit) -> None:
     assert {row["order_id"] for row in visit.stored()} == {None, "t1"}
 
 
+@pytest.mark.torture
 def test_twin_a_page_that_only_fetches_loses_what_it_says_offline(visit: Visit) -> None:
     visit.open()
     visit.delivered()
@@ -89,12 +93,13 @@ def test_twin_a_page_that_only_fetches_loses_what_it_says_offline(visit: Visit) 
     assert visit.kinds() == {"view": 3}  # two of the page itself, and one of two
 
 
+@pytest.mark.torture
 def test_offline_events_wait_across_a_reload(visit: Visit) -> None:
     visit.open()
     visit.delivered()
     visit.context.set_offline(True)
     visit.run("for (let n = 0; n < 120; n++) endcap.track('view', {item_id: 'i' + n})")
-    visit.page.wait_for_timeout(500)
+    visit.page.wait_for_timeout(500 + 1000 * OFFLINE_SECONDS)
     assert visit.run(READ_QUEUE) == 120
     visit.context.set_offline(False)
     visit.page.reload()

@@ -73,10 +73,25 @@ class Wire:
     async def _carry(
         self, come: asyncio.StreamReader, go: asyncio.StreamWriter, asked: bool
     ) -> None:
+        """Carry on while what was read before is still under way: it is far, and not narrow."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        arriving = asyncio.create_task(self._arrive(under_way, go))
         try:
             while piece := await come.read(1 << 16):
-                arrives = time.monotonic() + (self.delay if asked else 0.0)
                 self.sent += asked
+                under_way.put_nowait((time.monotonic() + (self.delay if asked else 0.0), piece))
+        except OSError:
+            return
+        finally:
+            under_way.put_nowait((time.monotonic(), b""))
+            await arriving
+
+    async def _arrive(
+        self, under_way: "asyncio.Queue[tuple[float, bytes]]", go: asyncio.StreamWriter
+    ) -> None:
+        try:
+            while (next_one := await under_way.get())[1]:
+                arrives, piece = next_one
                 while time.monotonic() < arrives or not self._whole.is_set():
                     await asyncio.sleep(0.005)
                 go.write(piece)

@@ -17,6 +17,7 @@ from endcap.schema.settings import StoreSettings
 from endcap.testing.contracts.sample_rows import numbered
 from endcap.testing.servers import PostgresServer, until
 from real_servers import needs_postgres
+from rounds import sized
 
 pytestmark = [pytest.mark.torture, pytest.mark.slow, needs_postgres]
 
@@ -136,12 +137,15 @@ def takes(store: PostgresStore) -> bool:
 
 
 def test_connections_cut_again_and_again_lose_nothing(server: PostgresServer) -> None:
-    """What was not acknowledged is sent again, as a client does; each event is there once."""
+    """What was not acknowledged is sent again, as a client does; each event is there once.
+
+    Five cuts that are felt here, 50 in the long form.
+    """
     url = server.new_database()
     with closing(open_store(StoreSettings(url=url))) as store:
         stored = failed = 0
         with psycopg.connect(server.url(), autocommit=True) as admin:
-            while failed < 5:
+            while failed < sized(5, 50):
                 admin.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE application_name = 'endcap'"

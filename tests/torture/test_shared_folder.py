@@ -14,6 +14,11 @@ pytestmark = [pytest.mark.torture, pytest.mark.slow]
 
 
 def test_a_server_an_import_and_a_trainer(tmp_path: Path) -> None:
+    """For some seconds here, nearly a minute in the long form.
+
+    Ten minutes are for the real server with two workers and real training: see
+    ``tests/e2e/test_http_endurance.py``.
+    """
     folder = tmp_path / "shop"
     with opened(folder) as store:
         server = Child(folder, tmp_path / "server", "--clients", "8", "--batches", "30")

@@ -7,6 +7,8 @@ from typing import Final
 from endcap.events.sql.backend import Database, Session
 from endcap.events.store import Answered
 
+AT_ONCE: Final = 100
+"""Slates of one statement: each statement is a question, and the store may be far away."""
 PORTION: Final = 2_000
 """Rows removed in one transaction."""
 
@@ -27,11 +29,13 @@ class SQLSlates:
         """See `Slates.put`."""
 
         def work(session: Session) -> None:
-            for row in answered:
+            for start in range(0, len(answered), AT_ONCE):
+                some = answered[start : start + AT_ONCE]
                 session.execute(
-                    "INSERT INTO slates (request_id, time, actor, record) VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT (request_id) DO NOTHING",
-                    row,
+                    "INSERT INTO slates (request_id, time, actor, record) VALUES "
+                    + ", ".join(["(?, ?, ?, ?)"] * len(some))
+                    + " ON CONFLICT (request_id) DO NOTHING",
+                    [value for row in some for value in row],
                 )
 
         self._database.committer.submit(work, len(answered)).result()

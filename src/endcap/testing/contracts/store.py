@@ -419,6 +419,16 @@ class SlatesContract:
             assert store.slates.get("a") is None
             assert store.slates.get("b") == new._replace(actor=None)
 
+    def test_many_slates_are_kept_at_once(self, opener: Opener) -> None:
+        """Also where some are told twice, and for some nobody is known."""
+        told = [
+            Answered(f"r{n % 240}", 10**n % 10**15, None if n % 3 else "u", bytes([n % 251]))
+            for n in range(250)
+        ]
+        with closing(opener()) as store:
+            store.slates.put(told)
+            assert [store.slates.get(f"r{n}") for n in range(240)] == told[:240]
+
 
 class ParcelsContract:
     """What holds for bytes that are handed on."""

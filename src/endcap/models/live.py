@@ -5,6 +5,7 @@ decay, ICDE 2009) of items and of pairs that one shopper took within a few event
 """
 
 import heapq
+import itertools
 import math
 import threading
 from collections import OrderedDict, deque
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
+from endcap.models import pairs
 from endcap.models.base import Answers, Model, Opinion, Rng
 from endcap.models.linear import SummedModel
 from endcap.models.listed import look_up, top_listed
@@ -86,18 +88,19 @@ class Live(HistorySpec):
 
 @dataclass(slots=True)
 class _Item:
-    """One item: its count, and that of each that follows it.
+    """One item: its count, and that of each that follows it (see `models.pairs`).
 
-    Nearly all pairs were taken by one shopper: `people` has the others, `heard` those of `after`
-    that enough shoppers took (a dictionary, for it keeps their order).
+    Nearly all pairs were taken by one shopper: `heard` says whether any was taken by enough.
     """
 
     item_id: str
     """The one text that all counts refer to: comparing it with itself takes no look at it."""
+    number: int
+    """What pairs call it; no other item ever has it."""
     count: float = 0.0
-    after: dict[str, float] = field(default_factory=dict)
-    people: dict[str, int] = field(default_factory=dict)
-    heard: dict[str, bool] = field(default_factory=dict)
+    pairs: npt.NDArray[np.float64] = field(default_factory=pairs.some)
+    size: int = 0
+    heard: bool = False
 
 
 class LiveCounts:
@@ -118,9 +121,12 @@ class LiveCounts:
 
     def __init__(self, spec: Live) -> None:
         self.spec = spec
+        pairs.count(pairs.some(), 0, 0, 0.0)  # compiled, or read, before anybody waits for it
         self._lock = threading.Lock()
         self._due: deque[Taken] = deque()
         self._items: OrderedDict[str, _Item] = OrderedDict()
+        self._named: dict[int, _Item] = {}
+        self._numbers = itertools.count()
         # Lists of few: a deque has room for 64 from the beginning, 0.7 KB for everybody who came.
         self._last: OrderedDict[str, list[str]] = OrderedDict()
         self._top: dict[str, float] = {}
@@ -192,8 +198,9 @@ class LiveCounts:
         items, follow, back = self._items, self._follow, self._backward
         for other_id, share in zip(reversed(last), self._shares, strict=False):
             near = gain * share
-            follow(items.get(other_id) or self._item(other_id), item_id, near)
-            follow(taken, other_id, near * back)
+            other = items.get(other_id) or self._item(other_id)
+            follow(other, taken.number, near)
+            follow(taken, other.number, near * back)
         last.append(item_id)
         if len(last) > self._reach:
             del last[0]
@@ -214,11 +221,11 @@ class LiveCounts:
                 return {}
             one = self._worth(self._newest)
             below = (item.count / one + spec.shrink) ** spec.source
-            after, heard, items = item.after, item.heard, self._items
+            named = self._named
             return {
-                other_id: after[other_id] / one / below * (other.count / one) ** -spec.target
-                for other_id in heard
-                if (other := items.get(other_id)) is not None
+                other.item_id: gain / one / below * (other.count / one) ** -spec.target
+                for number, gain in pairs.taken_by(item.pairs[: item.size], self._people)
+                if (other := named.get(number)) is not None
             }
 
     def trending(self) -> list[tuple[str, float]]:
@@ -268,35 +275,24 @@ class LiveCounts:
     def _item(self, item_id: str) -> _Item:
         item = self._items.get(item_id)
         if item is None:
-            item = self._items[item_id] = _Item(item_id)
+            item = self._items[item_id] = _Item(item_id, next(self._numbers))
+            self._named[item.number] = item
             if len(self._items) > self.spec.max_items:
-                self._items.popitem(last=False)
+                del self._named[self._items.popitem(last=False)[1].number]
         else:
             self._items.move_to_end(item_id)
         return item
 
-    def _follow(self, item: _Item, other_id: str, gain: float) -> None:
-        after = item.after
-        before = after.get(other_id)
-        if before is not None:
-            after[other_id] = before + gain
-            shoppers = item.people[other_id] = item.people.get(other_id, 1) + 1
-            if shoppers >= self._people:
-                item.heard[other_id] = True
-            return
-        after[other_id] = gain
-        if self._people <= 1:
-            item.heard[other_id] = True
-        if len(after) > self._most:
-            self._let_go(item)
-
-    def _let_go(self, item: _Item) -> None:
-        """Forget the weaker half of what follows an item."""
-        kept = heapq.nlargest(self.spec.neighbours, item.after.items(), key=_count)
-        item.after = dict(kept)
-        item.people = {key: n for key, n in item.people.items() if key in item.after}
-        enough = self.spec.people
-        item.heard = {key: True for key, _ in kept if item.people.get(key, 1) >= enough}
+    def _follow(self, item: _Item, number: int, gain: float) -> None:
+        size, people = pairs.count(item.pairs, item.size, number, gain)
+        if size < 0:
+            item.pairs = pairs.with_room(item.pairs, self._most + 1)
+            size, people = pairs.count(item.pairs, item.size, number, gain)
+        item.size = size
+        if people >= self._people:
+            item.heard = True
+        if size > self._most:
+            item.size = pairs.let_go(item.pairs, self.spec.neighbours)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from endcap.recommend.artefacts import (
 from endcap.recommend.recipe import HOME, Recipe, load_recipe
 from endcap.recommend.slates.rules import Rules
 from endcap.recommend.training import train
-from endcap.schema.errors import DataError
+from endcap.schema.errors import DataError, WorseError
 from endcap.schema.settings import Settings
 
 FAST = {
@@ -77,6 +77,39 @@ def test_four_weeks_or_a_fifth_are_held_back(data: Dataset) -> None:
     assert validation(circle(days=60)).rule == Temporal(fraction=0.2)
     with pytest.raises(DataError):
         validation(Dataset.of(["u"], ["i"]))
+
+
+def spoilt(data: Dataset) -> Dataset:
+    """The same shoppers and times, but who took what has been mixed up."""
+    users, items = data.users.ids(data.column("user")), data.items.ids(data.column("item"))
+    mixed = np.random.default_rng(1).permutation(items).tolist()
+    return Dataset.of(users, mixed, times=data.column("time"))
+
+
+def test_models_that_foresee_far_less_do_not_take_over(
+    data: Dataset, learnt: Learnt, tmp_path: Path
+) -> None:
+    with pytest.raises(WorseError, match=r"% less") as told:
+        learn(spoilt(data), tmp_path)
+    assert learnt.artefact.id in str(told.value)
+    assert told.value.exit_code == 3
+    assert current(tmp_path) == learnt.artefact.id
+    assert len(listing(tmp_path)) == 1
+    again = learn(data, tmp_path, seed=1)  # what is as good takes over as before
+    assert current(tmp_path) == again.artefact.id
+
+
+def test_twin_who_accepts_what_is_worse_gets_it(
+    data: Dataset, learnt: Learnt, tmp_path: Path
+) -> None:
+    worse = learn(spoilt(data), tmp_path, accept_worse=True)
+    assert current(tmp_path) == worse.artefact.id != learnt.artefact.id
+
+
+def test_what_was_judged_in_another_way_is_not_compared(
+    data: Dataset, learnt: Learnt, tmp_path: Path
+) -> None:
+    assert learn(spoilt(data), tmp_path, keep_seen=True).artefact.id == current(tmp_path)
 
 
 def test_what_was_chosen_serves_and_says_how_it_came_about(learnt: Learnt, tmp_path: Path) -> None:

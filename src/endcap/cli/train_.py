@@ -55,6 +55,9 @@ def train(  # noqa: PLR0917
     keep_seen: Annotated[
         bool, typer.Option("--keep-seen", help="Shoppers buy again what they have (groceries).")
     ] = False,
+    accept_worse: Annotated[
+        bool, typer.Option("--accept-worse", help="Serve them even if they foresee far less.")
+    ] = False,
     recipe: Annotated[str | None, typer.Option(help=RECIPE_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Same data, same seed: same models.")] = 0,
     undo: Annotated[
@@ -70,8 +73,9 @@ def train(  # noqa: PLR0917
 
     The latest weeks are held back: models are tuned and blended by how well they foresee them,
     within the budget; what adds nothing is left out. Then all is fitted on everything and
-    published, and a report says what was tried. When the recipe that serves already does
-    better, it is kept and fitted on the new events. With --recipe nothing is searched.
+    published, and a report says what was tried. When the recipe that serves already does better,
+    it is kept and fitted on the new events. When either foresees a fifth less than what serves
+    did, nothing changes (exit code 3). With --recipe nothing is searched.
 
     What serves now goes on until the new artefact is complete, on disk and read back. The newest
     five are kept; a running server changes over by itself.
@@ -99,14 +103,9 @@ def train(  # noqa: PLR0917
         _share(settings)
         return
     if recipe is not None:
-        fitted = _fit(settings, load_recipe(recipe), seed, quiet=as_json)
-        _share(settings)
-        _print(fitted, place, as_json=as_json)
+        _print(_fit(settings, load_recipe(recipe), seed, quiet=as_json), place, as_json=as_json)
         return
-    learnt = _learn(settings, seconds(budget), keep_seen, seed, quiet=as_json)
-    _share(settings)
-    _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
-    _print(learnt.artefact, place, as_json=as_json, learning=to_dict(learnt))
+    _choose(settings, budget, seed, as_json, keep_seen=keep_seen, accept_worse=accept_worse)
 
 
 def _share(settings: Settings) -> None:
@@ -118,7 +117,7 @@ def _share(settings: Settings) -> None:
 
 def _fit(settings: Settings, recipe: Recipe, seed: int, *, quiet: bool) -> Artefact:
     with _bars(quiet=quiet) as bars, closing(open_store(settings.store)) as store:
-        return train_store(
+        artefact = train_store(
             store,
             recipe,
             settings,
@@ -126,16 +125,33 @@ def _fit(settings: Settings, recipe: Recipe, seed: int, *, quiet: bool) -> Artef
             progress=Tellers(bars, None),
             chances=lambda data: chances_for(recipe, data, settings, seed=seed),
         )
+    _share(settings)
+    return artefact
 
 
-def _learn(
-    settings: Settings, budget_s: float, keep_seen: bool, seed: int, *, quiet: bool
-) -> Learnt:
-    with _bars(quiet=quiet) as bars, closing(open_store(settings.store)) as store:
-        told = Tellers(bars, budget_s)
-        return learn_store(
-            store, settings, budget_s=budget_s, keep_seen=keep_seen, seed=seed, progress=told
+def _choose(
+    settings: Settings,
+    budget: str,
+    seed: int,
+    as_json: bool,
+    *,
+    keep_seen: bool,
+    accept_worse: bool,
+) -> None:
+    place, budget_s = settings.store.folder, seconds(budget)
+    with _bars(quiet=as_json) as bars, closing(open_store(settings.store)) as store:
+        learnt = learn_store(
+            store,
+            settings,
+            budget_s=budget_s,
+            keep_seen=keep_seen,
+            accept_worse=accept_worse,
+            seed=seed,
+            progress=Tellers(bars, budget_s),
         )
+    _share(settings)
+    _print_learnt(learnt, write_html(learnt, place / "reports" / REPORT), as_json=as_json)
+    _print(learnt.artefact, place, as_json=as_json, learning=to_dict(learnt))
 
 
 def _bars(*, quiet: bool) -> Progress:

@@ -12,6 +12,7 @@ import structlog
 from endcap.evaluate.champion import Contest, contest
 from endcap.evaluate.choosing import Chosen, choose
 from endcap.evaluate.exam import Exam
+from endcap.evaluate.falling import check_fall
 from endcap.evaluate.knob import plain, turned
 from endcap.evaluate.lineup import Profile, line_up
 from endcap.evaluate.outcomes import asking, learn_chances, recipe_chances, tolerant
@@ -81,6 +82,7 @@ def learn_store(
     *,
     budget_s: float = BUDGET_S,
     keep_seen: bool = False,
+    accept_worse: bool = False,
     seed: int = 0,
     clock: Clock = perf_counter,
     progress: Callable[[str], Progress] = lambda name: silent,
@@ -90,7 +92,7 @@ def learn_store(
     Raises
     ------
     BusyError, DataError, ArtefactError
-        As `recommend.training.train` does.
+        As `learn` does.
     """
     if not store.log.count():
         raise DataError(NOTHING, hint="Import events first: endcap import PATH.")
@@ -102,6 +104,7 @@ def learn_store(
         settings=settings,
         budget_s=budget_s,
         keep_seen=keep_seen,
+        accept_worse=accept_worse,
         seed=seed,
         clock=clock,
         progress=progress,
@@ -116,6 +119,7 @@ def learn(
     settings: Settings | None = None,
     budget_s: float = BUDGET_S,
     keep_seen: bool = False,
+    accept_worse: bool = False,
     seed: int = 0,
     clock: Clock = perf_counter,
     progress: Callable[[str], Progress] = lambda name: silent,
@@ -136,6 +140,8 @@ def learn(
         Seconds for choosing and fitting. One fit cannot be cut short: a little more may pass.
     keep_seen
         Whether shoppers buy again what they have (groceries).
+    accept_worse
+        Let them serve even where they foresee far less than what serves did when it was chosen.
     progress
         Given a model's name or ``"blend"``, returns who is told how far it is.
     facts
@@ -144,14 +150,42 @@ def learn(
     Raises
     ------
     BusyError, DataError, ArtefactError
-        As `recommend.training.train` does.
+        As `recommend.training.train` and, `WorseError`, `falling.check_fall` do.
     """
     began = clock()
     if not data.interactions.num_rows:
         raise DataError(NOTHING, hint="See what was removed and why: endcap prepare.")
     with training_lock(folder):
         pass  # told now that another trains, not after the search
-    chosen, ranked, reason = None, None, ""
+    options: dict[str, Any] = {"clock": clock, "progress": progress}
+    chosen, ranked, reason = _search(data, settings, keep_seen, seed, budget_s, **options)
+    champion = _serving(folder)
+    match = None if champion is None or chosen is None else _contest(champion.recipe, chosen)
+    if chosen is not None and not accept_worse:
+        check_fall(champion, chosen, _best(chosen, match))
+    recipe, ranker, chances = _wired(chosen, ranked, champion, match, data)
+    said = dict(facts or {})
+    if chosen is not None:
+        said["choice"] = _facts(chosen, match, ranked)
+        said["diversity"] = _curve(chosen, ranked if ranked is not None and ranked.pays else None)
+    options = {"seed": seed, "settings": settings, "progress": progress}
+    options |= {"ranker": ranker, "chances": chances}
+    artefact = train(data, recipe, folder, facts=said, **options)
+    return Learnt(artefact, chosen, match, ranked, reason, clock() - began)
+
+
+def _search(
+    data: Dataset,
+    settings: Settings | None,
+    keep_seen: bool,
+    seed: int,
+    budget_s: float,
+    *,
+    clock: Clock,
+    progress: Callable[[str], Progress],
+) -> tuple[Chosen | None, Ranked | None, str]:
+    """Return what was chosen and the second stage over it; None and why, where nothing can be."""
+    chosen, ranked = None, None
     try:
         trial = Trial.of(validation(data, settings), exclude_seen=not keep_seen, seed=seed)
         lists = _lists(trial.exam, budget_s)
@@ -159,16 +193,8 @@ def learn(
         chosen = _chosen(trial, keep_seen, budget_s=budget_s, clock=clock, progress=progress)
         ranked = _ranked(chosen, lists, progress("ranker")) if lists else None
     except DataError as error:
-        reason = str(error)
-    recipe, match, ranker, chances = _wired(chosen, ranked, folder, data)
-    said = dict(facts or {})
-    if chosen is not None:
-        said["choice"] = _facts(chosen, match, ranked)
-        said["diversity"] = _curve(chosen, ranked if ranked is not None and ranked.pays else None)
-    options: dict[str, Any] = {"seed": seed, "settings": settings, "progress": progress}
-    options |= {"ranker": ranker, "chances": chances}
-    artefact = train(data, recipe, folder, facts=said, **options)
-    return Learnt(artefact, chosen, match, ranked, reason, clock() - began)
+        return chosen, ranked, str(error)
+    return chosen, ranked, ""
 
 
 def _chosen(trial: Trial, keep_seen: bool, **options: Any) -> Chosen:
@@ -206,19 +232,26 @@ def _ranked(chosen: Chosen, lists: int, progress: Progress) -> Ranked | None:
         progress(1, 1)
 
 
+def _best(chosen: Chosen, match: Contest | None) -> float:
+    """Return the score of what would serve."""
+    return chosen.blend.score if match is None or match.won else match.score
+
+
 def _wired(
-    chosen: Chosen | None, ranked: Ranked | None, folder: Path, data: Dataset
-) -> tuple[Recipe, Contest | None, Ranker | None, Chances | None]:
+    chosen: Chosen | None,
+    ranked: Ranked | None,
+    champion: Artefact | None,
+    match: Contest | None,
+    data: Dataset,
+) -> tuple[Recipe, Ranker | None, Chances | None]:
     """Return the recipe to fit: the chosen one, unless what serves now foresees better."""
     if chosen is None:
-        return load_recipe(), None, None, None
-    champion = _serving(folder)
-    match = None if champion is None else _contest(champion.recipe, chosen)
+        return load_recipe(), None, None
     if champion is not None and match is not None and not match.won:
-        return champion.recipe, match, champion.ranker, champion.chances
+        return champion.recipe, champion.ranker, champion.chances
     ranker = ranked.ranker if ranked is not None and ranked.pays else None
     chances = tolerant(lambda: _chances(chosen, ranker, data))
-    return recipe_of(chosen, ranked=ranker is not None), match, ranker, chances
+    return recipe_of(chosen, ranked=ranker is not None), ranker, chances
 
 
 def _chances(chosen: Chosen, ranker: Ranker | None, data: Dataset) -> Chances | None:
@@ -305,6 +338,7 @@ def _facts(chosen: Chosen, match: Contest | None, ranked: Ranked | None) -> dict
     second = {} if ranked is None else {"second_stage": ranked.facts()}
     return second | {
         "protocol": chosen.trial.exam.split.protocol,
+        "keep_seen": not chosen.trial.exam.exclude_seen,
         f"ndcg@{k}": chosen.blend.score,
         "best_single": chosen.best_single,
         f"best_single_ndcg@{k}": chosen.choices[chosen.best_single].score,

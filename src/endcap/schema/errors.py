@@ -96,6 +96,12 @@ class ArtefactError(EndcapError):
     code, http_status = "artefact", 503
 
 
+class WorseError(ArtefactError):
+    """New models are far worse than those that serve; they do not take over."""
+
+    code, exit_code = "worse", 3
+
+
 class PluginError(EndcapError):
     """No plug-in of that name, or it cannot be loaded."""
 

@@ -1,10 +1,12 @@
 """Stream workers to test: in a process of their own, or here on a store that is weakened.
 
-Run as a program, a worker on a store that some events bring down: given a broker and a folder.
+Run as a program, a worker on a store that some events bring down, or with it the whole process:
+given a broker, a folder and ``poisoned`` or ``deadly``.
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -51,9 +53,11 @@ def worker(url: str, folder: Path) -> Iterator["subprocess.Popen[str]"]:
         yield process
 
 
-def poisoned_worker(url: str, folder: Path) -> AbstractContextManager["subprocess.Popen[str]"]:
+def poisoned_worker(
+    url: str, folder: Path, how: str = "poisoned"
+) -> AbstractContextManager["subprocess.Popen[str]"]:
     """Run a worker that poison brings down."""
-    return running([sys.executable, __file__, url, str(folder)])
+    return running([sys.executable, __file__, url, str(folder), how])
 
 
 @contextmanager
@@ -129,6 +133,16 @@ class Poisoned(Log):
         return future
 
 
+class Deadly(Log):
+    """Takes the whole process down over some events, as running out of memory does."""
+
+    def submit(self, events: Any, **more: Any) -> "Future[Receipt]":
+        if any(name.startswith("poison") for name in events["event_id"].to_pylist()):
+            os._exit(9)
+        future: Future[Receipt] = self._log.submit(events, **more)
+        return future
+
+
 class Hasty(Log):
     """Says that events are stored, and has forgotten them when the process ends before it wrote."""
 
@@ -160,7 +174,7 @@ def weakened(folder: Path, kind: type[Log]) -> tuple[Store, Any]:
 
 
 def main() -> None:
-    store, _ = weakened(Path(sys.argv[2]), Poisoned)
+    store, _ = weakened(Path(sys.argv[2]), {"poisoned": Poisoned, "deadly": Deadly}[sys.argv[3]])
     worker = StreamWorker(store, source_of(sys.argv[1]), EventSettings(), name="test")
     asyncio.run(worker.run(asyncio.Event()))
 

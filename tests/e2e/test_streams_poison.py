@@ -12,6 +12,7 @@ from streaming import Inside, Poisoned, good, lag, poisoned_worker, stored, weak
 from endcap.cli.app import run
 from endcap.events.opening import open_store
 from endcap.schema.settings import StoreSettings
+from endcap.serve.streams.worker import MOST_TRIES
 from endcap.testing.servers import until
 from rounds import sized
 
@@ -56,3 +57,18 @@ def test_row_9_one_in_a_hundred_is_put_aside_and_comes_back_when_asked(
     ):
         until(lambda: lag(mended) == 0 and sound.log.count() == len(mixed), seconds=60)
     assert sorted(stored(folder)) == sorted(names(mixed))
+
+
+def test_row_9_what_kills_its_worker_is_put_aside_alone(broker: Broker, tmp_path: Path) -> None:
+    """Whatever came with it is stored, though it was handed out as often."""
+    messages = good(60)
+    broker.fill([*messages[:25], *good(1, "poison"), *messages[25:]])
+    folder = tmp_path / "shop"
+    for _ in range(MOST_TRIES):
+        with poisoned_worker(broker.url, folder, "deadly") as mortal:
+            assert mortal.wait(60) == 9
+    with poisoned_worker(broker.url, folder, "deadly"):
+        until(lambda: len(broker.dead()) > 0 and len(stored(folder)) == 60, seconds=60)
+        until(lambda: broker.lag() == 0, seconds=60)
+    assert names([letter["payload"].encode() for letter in broker.dead()]) == {"poison0"}
+    assert sorted(stored(folder)) == sorted(names(messages))

@@ -17,7 +17,7 @@ from streaming import Inside, Poisoned, good, lag, stored, weakened, worker
 from endcap.events.opening import open_store
 from endcap.schema.settings import StoreSettings
 from endcap.serve.streams.source import Delivery
-from endcap.serve.streams.worker import StreamWorker
+from endcap.serve.streams.worker import MOST_TRIES, StreamWorker
 from endcap.testing.servers import until
 from rounds import sized
 
@@ -143,8 +143,9 @@ class AllTogether(StreamWorker):
 
 @on_redis
 def test_row_9_twin_a_worker_that_never_takes_them_apart_buries_the_good_ones(
-    broker: Broker, tmp_path: Path
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("endcap.serve.streams.worker.TOGETHER_TRIES", MOST_TRIES)
     poison = good(1)[0].replace(b'"e0"', b'"poison"')
     broker.fill([*good(20), poison, *good(20, "f")])
     store, _ = weakened(tmp_path / "shop", Poisoned)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from served_shop import Served
 from structlog.testing import capture_logs
@@ -90,7 +91,11 @@ def stuck(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Iter
     over.set()
 
 
-def test_what_is_late_and_what_is_refused_is_counted_and_warned_of(stuck: Served) -> None:
+def test_what_is_late_and_what_is_refused_is_counted_and_warned_of(
+    stuck: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # one that was used before may hold on to a configuration of then
+    monkeypatch.setattr("endcap.serve.often.log", structlog.get_logger())
     with capture_logs() as said:
         _late_and_refused(stuck)
         stuck.runtime.misses.close()

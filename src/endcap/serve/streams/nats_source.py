@@ -17,6 +17,7 @@ from endcap.schema.errors import ConfigError
 from endcap.serve.streams.source import BATCH, POLL_SECONDS, Delivery
 
 log = structlog.get_logger(__name__)
+ACK_SECONDS: Final = 5.0
 OPEN_BATCHES: Final = 20
 """Unacknowledged at once, over all workers of a group."""
 
@@ -85,9 +86,11 @@ class NatsSource:
         return [Delivery(m.data, m.metadata.num_delivered, m) for m in messages]
 
     async def done(self, deliveries: Sequence[Delivery]) -> None:
-        """See `Source.done`."""
-        for delivery in deliveries:
+        """See `Source.done`; the server answers the last, and so has heard of all before it."""
+        for delivery in deliveries[:-1]:
             await delivery.handle.ack()
+        for delivery in deliveries[-1:]:
+            await delivery.handle.ack_sync(timeout=ACK_SECONDS)
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """See `Source.again`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import aio_pika
@@ -14,6 +15,7 @@ from endcap.serve.streams.source import BATCH, POLL_SECONDS, Delivery
 TRIES: Final = "x-endcap-tries"
 """Header with the tries that failed; brokers count them for quorum queues only."""
 BROKERS_COUNT: Final = "x-delivery-count"
+ACK_SECONDS: Final = 5.0
 GONE: Final = (ChannelInvalidStateError, ConnectionError)
 """The connection was lost: the broker hands out again what it had handed out."""
 
@@ -60,6 +62,8 @@ class RabbitSource:
                 await delivery.handle.ack()
             except GONE:
                 return
+        with suppress(*GONE):  # an answer, to whatever, comes after the broker has heard of them
+            await self._channel.set_qos(prefetch_count=2 * BATCH, timeout=ACK_SECONDS)
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """See `Source.again`: to the end of the queue, with one try more on record."""

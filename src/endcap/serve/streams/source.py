@@ -47,7 +47,7 @@ class Source(Protocol):
         """
 
     async def done(self, deliveries: Sequence[Delivery]) -> None:
-        """Say that these are safe; the broker may forget them."""
+        """Say that these are safe; the broker may forget them, and has heard it on return."""
 
     async def again(self, deliveries: Sequence[Delivery]) -> None:
         """Have these handed out again, now or soon."""

@@ -18,7 +18,7 @@ from endcap.schema.settings import EventSettings
 from endcap.serve.intake import EVENT_ROWS, Context, Intake, take_each
 from endcap.serve.state import utc_now
 from endcap.serve.streams.formats import Plain
-from endcap.serve.streams.source import Delivery, Source
+from endcap.serve.streams.source import BATCH, Delivery, Source
 
 LAG_SECONDS: Final = 1.0
 LAG_TIMEOUT_SECONDS: Final = 3.0
@@ -27,6 +27,10 @@ LONGEST_WAIT: Final = 5.0
 AWAY_SECONDS: Final = 1.0
 MOST_TRIES: Final = 5
 """What failed so often is a dead letter."""
+TOGETHER_TRIES: Final = MOST_TRIES - 2
+"""What was handed out more often is tried alone: whatever is in one batch with a message that kills
+its worker is handed out again as often as that one."""
+MOST_TOGETHER: Final = 2 * BATCH
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +42,9 @@ class StreamWorker:
     """Appends what arrives; while the store is busy or away it waits, and the broker keeps all.
 
     A message that brings its handling down is tried again by itself, `MOST_TRIES` times, and then
-    put aside with what was wrong; the others flow.
+    put aside with what was wrong; the others flow. Where it brings the whole worker down, those
+    that were with it are tried one by one: at the last try but one from the first on, at the last
+    try from the last on, so that it is put aside alone.
 
     Parameters
     ----------
@@ -99,7 +105,7 @@ class StreamWorker:
         beside = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep())]
         try:
             while not end.is_set():
-                if deliveries := await self._received():
+                if deliveries := await self._together():
                     await self._work(deliveries)
         finally:
             end.set()
@@ -120,6 +126,21 @@ class StreamWorker:
             await self._bury(error.reason, error.field, error.message, bodies[error.index])
         self._count(intake.receipt(stored))
 
+    async def _together(self) -> list[Delivery]:
+        """Return what waits, and all that waits where something in it was handed out too often.
+
+        A broker may hand out again in pieces what was in one batch with a message that kills; the
+        order in which they are tried needs all of them.
+        """
+        deliveries = more = await self._received()
+        while more and any(d.tries > TOGETHER_TRIES for d in deliveries):
+            if len(deliveries) >= MOST_TOGETHER:
+                break
+            self._held = deliveries
+            more = await self._received()
+            deliveries = [*deliveries, *more]
+        return deliveries
+
     async def _received(self) -> list[Delivery]:
         try:
             return await self._source.receive()
@@ -134,11 +155,10 @@ class StreamWorker:
             spent = [d for d in deliveries if d.tries > MOST_TRIES]
             for delivery in spent:
                 await self._give_up(delivery)
-            fresh = [d for d in deliveries if d.tries <= MOST_TRIES]
-            again = await self._try(fresh)
-            names = {id(delivery) for delivery in again}
-            if done := [d for d in deliveries if id(d) not in names]:
-                await self._source.done(done)
+            await self._done(spent)
+            again = await self._settle([d for d in deliveries if d.tries <= TOGETHER_TRIES])
+            for delivery in _suspects(deliveries):
+                again += await self._settle([delivery])
             if again:
                 await self._source.again(again)
         except _StoppedError:
@@ -148,6 +168,20 @@ class StreamWorker:
             await asyncio.sleep(AWAY_SECONDS)
         finally:
             self._held = ()
+
+    async def _settle(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Take messages and say that they are safe; return those that failed by themselves."""
+        again = await self._try(deliveries)
+        names = {id(delivery) for delivery in again}
+        await self._done([d for d in deliveries if id(d) not in names])
+        return again
+
+    async def _done(self, deliveries: Sequence[Delivery]) -> None:
+        if not deliveries:
+            return
+        await self._source.done(deliveries)
+        names = {id(delivery) for delivery in deliveries}
+        self._held = [d for d in self._held if id(d) not in names]
 
     async def _try(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Take messages together, or else one by one; return those that failed by themselves."""
@@ -229,3 +263,10 @@ class StreamWorker:
                     await self._source.keep(held)
                 except Exception as error:  # of any driver: at worst it is stored twice, once
                     log.warning("stream cannot keep its messages", reason=str(error))
+
+
+def _suspects(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return what is to be tried alone: from the first on, and at the last try from the last."""
+    first = [d for d in deliveries if TOGETHER_TRIES < d.tries < MOST_TRIES]
+    last = [d for d in deliveries if TOGETHER_TRIES < d.tries == MOST_TRIES]
+    return [*first, *reversed(last)]

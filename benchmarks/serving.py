@@ -48,6 +48,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("--recipe", default="shop", help="what is fitted and served")
     parser.add_argument("--folder", type=Path, help="where the shop is made, or found and used")
     parser.add_argument("--each", type=int, default=4, help="events for each item")
+    parser.add_argument("--users", type=int, default=0, help="who all took something")
     parser.add_argument("--workers", default="1,2", help="numbers of workers to try")
     parser.add_argument(
         "--replicas", type=int, default=0, help="so many servers over PostgreSQL and Redis, too"
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> dict[str, Any]:
     work["count"] = 200 if flags.quick else 3_000
     with Meter() as meter, tempfile.TemporaryDirectory() as place:
         folder = flags.folder or Path(place) / "shop"
-        make_shop(folder, items, flags.seed, flags.recipe, flags.each)
+        make_shop(folder, items, flags.seed, flags.recipe, flags.each, flags.users)
         figures = {}
         if "hello" in parts:
             figures["hello"] = _hello(work)
@@ -82,13 +83,17 @@ def main(argv: list[str]) -> dict[str, Any]:
             print(json.dumps({name: figures[name]}), flush=True)
     return report.outcome(
         meter,
-        protocol=f"{items:,} items, recipe {flags.recipe}, k={K}, filter {FILTER!r}, open loop "
-        f"{flags.rate:g}/s, {seconds:g} s, ceiling and pairs with {SHOPPERS} connections, client "
-        "in a second process",
+        protocol=f"{items:,} items, {_users(flags.users)}recipe {flags.recipe}, k={K}, "
+        f"filter {FILTER!r}, open loop {flags.rate:g}/s, {seconds:g} s, ceiling and pairs with "
+        f"{SHOPPERS} connections, client in a second process",
         figures=figures,
         seed=flags.seed,
         fingerprint=f"power law, {items} items, {flags.each} events each, seed {flags.seed}",
     )
+
+
+def _users(count: int) -> str:
+    return f"{count:,} users, " if count else ""
 
 
 def _parts(given: str) -> list[str]:

@@ -17,15 +17,23 @@ from endcap.schema.tables import EVENTS, ITEMS, TIME
 DAY = 86_400_000_000
 
 
-def make_shop(folder: Path, items: int, seed: int, recipe: str, each: int = 4) -> None:
-    """Store a made-up catalogue and its events, `each` for an item, and fit a recipe; once."""
+def make_shop(
+    folder: Path, items: int, seed: int, recipe: str, each: int = 4, users: int = 0
+) -> None:
+    """Store a made-up catalogue and its events, `each` for an item, and fit a recipe; once.
+
+    Parameters
+    ----------
+    users
+        Of whom each has an event; 0: a twentieth of the events, of whom many have none.
+    """
     if (folder / "models" / "current").exists():
         return
     settings = Settings.parse({"store": {"folder": folder, "queue_events": 10_000_000}})
     store = open_store(settings.store)
     try:
         store.catalogue.upsert_items(_catalogue(items, seed))
-        for part in _events(items, seed, each).to_batches(max_chunksize=50_000):
+        for part in _events(items, seed, each, users).to_batches(max_chunksize=50_000):
             store.log.append(pa.Table.from_batches([part]))
         train(prepare_store(store, settings).dataset, load_recipe(recipe), folder, seed=seed)
     finally:
@@ -44,12 +52,13 @@ def _catalogue(items: int, seed: int) -> pa.Table:
     return _whole(known, items, ITEMS)
 
 
-def _events(items: int, seed: int, each: int) -> pa.Table:
+def _events(items: int, seed: int, each: int, users: int) -> pa.Table:
     rng = np.random.default_rng(seed + 1)
     count = items * each
     what = np.minimum((items * rng.power(0.45, count)).astype(int), items - 1)
     what[:items] = np.arange(items)  # each item was met at least once
-    who = (count // 20 * rng.power(0.6, count)).astype(int)
+    who = ((users or count // 20) * rng.power(0.6, count)).astype(int)
+    who[:users] = rng.permutation(users)[:count]
     now = int(time.time() * 1e6)
     times = pa.array(np.sort(now - rng.integers(0, 60 * DAY, count)), pa.int64()).cast(TIME)
     kinds = np.array(["view", "purchase"])[(rng.random(count) < 0.2).astype(int)]

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import timedelta
@@ -19,6 +19,7 @@ from endcap.events.postgres import engine
 from endcap.events.postgres.appending import PEN
 from endcap.events.postgres.store import PostgresStore
 from endcap.events.sql import tables
+from endcap.events.sql.committer import Apart
 from endcap.events.store import Receipt
 from endcap.prepare.run import prepare_store
 from endcap.schema.actors import actor
@@ -165,6 +166,39 @@ def test_who_is_cut_off_while_sending_holds_up_nobody(
     finally:
         healed.set()
     assert cut_off.result(20).stored == 1
+    assert ids(store.log.scan()) == ["e0", "e1"]
+
+
+@pytest.mark.parametrize("kind", [Apart, lambda work: work], ids=["apart", "twin"])
+def test_who_is_cut_off_while_sending_what_is_apart_holds_up_nobody(
+    url: str, store: PostgresStore, kind: Callable[[Any], Any]
+) -> None:
+    """…even when it is of one transaction with events, which wait for nobody until it is there."""
+    reached, healed = threading.Event(), threading.Event()
+
+    def stalled(session: Any) -> None:
+        reached.set()
+        assert healed.wait(60)
+
+    busy = threading.Event()
+    store._database.committer.submit(lambda session: busy.wait(60))  # what comes now is one group
+    events = store.log.submit(numbered(0, 1))
+    store._database.committer.submit(kind(stalled))
+    busy.set()
+    try:
+        assert reached.wait(20)
+        with closing(open_store(StoreSettings(url=url))) as other:
+            waiting = other.log.submit(numbered(1, 2))
+            if kind is Apart:
+                assert waiting.result(20).stored == 1
+            else:
+                with pytest.raises(TimeoutError):
+                    waiting.result(1)
+            assert not events.done()
+            healed.set()
+            assert events.result(20).stored == waiting.result(20).stored == 1
+    finally:
+        healed.set()
     assert ids(store.log.scan()) == ["e0", "e1"]
 
 

@@ -9,6 +9,7 @@ EndcapError
 │   └── BusyError           queue full, try again            exit 1   HTTP 429
 ├── ConflictError    somebody else changed it meanwhile      exit 1   HTTP 409
 ├── ArtefactError    a model folder is missing or damaged    exit 1   HTTP 503
+│   └── WorseError          far worse than what serves       exit 3   HTTP 503
 ├── PluginError      no such plug-in, or it cannot load      exit 2   HTTP 400
 └── RequestError     a request that cannot be understood     exit 2   HTTP 422
 

@@ -10,7 +10,7 @@ import structlog
 
 from endcap.events.postgres import engine, faults, migrate
 from endcap.events.postgres.appending import PEN, STAGE, Append, append
-from endcap.events.sql.committer import Work, Writer
+from endcap.events.sql.committer import Apart, Work, Writer
 from endcap.schema.errors import StoreError
 
 LOCK_SECONDS: Final = 30
@@ -60,7 +60,12 @@ class PostgresWriter(Writer):
         return outcomes
 
     def do(self, session: engine.Session, works: Sequence[Work]) -> list[Any]:
-        """See `Writer.do`; what neighbours append is stored together."""
+        """See `Writer.do`; what neighbours append is stored together, `Apart` comes first."""
+        apart = {at: work(session) for at, work in enumerate(works) if isinstance(work, Apart)}
+        others = iter(self._in_order(session, [w for w in works if not isinstance(w, Apart)]))
+        return [apart[at] if at in apart else next(others) for at in range(len(works))]
+
+    def _in_order(self, session: engine.Session, works: Sequence[Work]) -> list[Any]:
         outcomes: list[Any] = []
         for _, group in itertools.groupby(works, key=type):
             neighbours = list(group)

@@ -26,6 +26,21 @@ Work = Callable[[Any], Any]
 """What is done inside the transaction, given the session."""
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Work that has nothing to do with what else a transaction does, as keeping what was answered.
+
+    It may come first, before a writer takes the lock under which all others wait: of who is cut off
+    while sending, a server awaits the rest.
+    """
+
+    work: Work
+
+    def __call__(self, session: Any) -> Any:
+        """Do it."""
+        return self.work(session)
+
+
 class Writer(ABC):
     """The one connection that writes: groups of work, each group one durable transaction.
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from endcap.events.sql.backend import Database, Session
+from endcap.events.sql.committer import Apart
 from endcap.events.store import Answered
 
 AT_ONCE: Final = 100
@@ -38,7 +39,7 @@ class SQLSlates:
                     [value for row in some for value in row],
                 )
 
-        self._database.committer.submit(work, len(answered)).result()
+        self._database.committer.submit(Apart(work), len(answered)).result()
 
     def get(self, request_id: str) -> Answered | None:
         """See `Slates.get`."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from endcap.serve.runtime import Runtime
 
 T = TypeVar("T")
+FEW: Final = 16
+"""So many rows are followed in no time: waiting for a turn would cost more."""
 SILENCE_SECONDS: Final = 15.0
 """A network that swallows what is sent must not hold a client for longer: most give up at 30 s."""
 
@@ -51,15 +53,18 @@ async def collect(
         metrics.count(Receipt(received=intake.received, rejected=intake.received))
         raise
     metrics.count(intake.receipt(stored))
-    await follow(runtime, intake.rows, stored)
+    if FEW < intake.rows.num_rows <= runtime.live.inline_rows:
+        async with runtime.turns.stored.turn():
+            runtime.live.events_stored(intake.rows, stored)
+    else:
+        await follow(runtime, intake.rows, stored)
     return stored
 
 
 async def follow(runtime: "Runtime", rows: pa.Table, stored: Receipt) -> None:
     """Have the live state follow rows that have just become durable."""
     if rows.num_rows <= runtime.live.inline_rows:
-        async with runtime.turns.stored.turn():
-            runtime.live.events_stored(rows, stored)
+        runtime.live.events_stored(rows, stored)
     else:
         await runtime.arrive(runtime.live.events_stored, rows, stored)
 

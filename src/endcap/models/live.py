@@ -117,7 +117,7 @@ class LiveCounts:
     Stability: caller.
     """
 
-    _rows: tuple[list[tuple[str, float]], Vocabulary, Listed, dict[str, float]] | None = None
+    _rows: tuple[list[tuple[str, float]], Vocabulary, Listed] | None = None
 
     def __init__(self, spec: Live) -> None:
         self.spec = spec
@@ -238,18 +238,16 @@ class LiveCounts:
                 self._ranked = [(item_id, count / one) for item_id, count in best]
             return self._ranked
 
-    def rows_of(
-        self, told: list[tuple[str, float]], words: Vocabulary
-    ) -> tuple[Listed, dict[str, float]]:
-        """Return what `trending` told as a list of rows, and of ids that the words do not hold.
-
-        It is kept until it tells something else.
-        """
+    def rows_of(self, told: list[tuple[str, float]], words: Vocabulary) -> Listed:
+        """Return what `trending` told as a list of rows; kept until it tells something else."""
         kept = self._rows
         if kept is None or kept[0] is not told or kept[1] is not words:
-            counts = dict(told)
-            kept = self._rows = told, words, _known(words, counts), _unknown(words, counts)
-        return kept[2], kept[3]
+            kept = self._rows = told, words, _known(words, dict(told))
+        return kept[2]
+
+    def beyond(self, words: Vocabulary) -> dict[str, float]:
+        """Return what `trending` tells of ids that the words do not hold."""
+        return _unknown(words, dict(self.trending()))
 
     def _rise(self, item_id: str, count: float) -> None:
         # Counts only grow, so nobody below the bar can be among the first without passing here.
@@ -400,10 +398,10 @@ class LiveTrending(Model):
 
     def beyond(self) -> dict[str, float]:
         """Return the counts of ids that the words do not hold."""
-        return self.counts.rows_of(self.counts.trending(), self.items)[1]
+        return self.counts.beyond(self.items)
 
     def _told(self) -> Listed:
-        return self.counts.rows_of(self.counts.trending(), self.items)[0]
+        return self.counts.rows_of(self.counts.trending(), self.items)
 
 
 def _listed(rows: npt.NDArray[np.int32], scores: Floats, query: Queries, k: int) -> Opinion:

@@ -67,10 +67,10 @@ class PopularNow(Model):
 
     def beyond(self) -> dict[str, float]:
         """Return the counts of ids that the words do not hold."""
-        return self.live.rows_of(self.live.trending(), self.items)[1]
+        return self.live.beyond(self.items)
 
     def _told(self) -> Listed:
-        return self.live.rows_of(self.live.trending(), self.items)[0]
+        return self.live.rows_of(self.live.trending(), self.items)
 
     def _of(
         self,

@@ -183,9 +183,7 @@ class Heard(LiveCounts):
             self.risen = self._counts.trending()
         return self.risen
 
-    def rows_of(
-        self, told: list[tuple[str, float]], words: Vocabulary
-    ) -> tuple[Listed, dict[str, float]]:
+    def rows_of(self, told: list[tuple[str, float]], words: Vocabulary) -> Listed:
         """See `LiveCounts.rows_of`; what it keeps outlives a request."""
         return self._counts.rows_of(told, words)
 

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
+from endcap.recommend.state import History
 from endcap.serve.http.server import Server, address, listen
 
 
@@ -60,3 +62,17 @@ def served(app: FastAPI) -> Iterator[Served]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def hung_histories(shop: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let no history of a shop be read until this ends, as behind a hung disk."""
+    over = threading.Event()
+
+    def history(actor: str) -> History:
+        over.wait(30)
+        return History.of([])
+
+    monkeypatch.setattr(shop.runtime.live, "history", history)
+    yield
+    over.set()

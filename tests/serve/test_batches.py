@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from served_shop import Served, served
+from served_shop import Served, hung_histories, served
 
 from endcap.prepare.run import prepare_store
 from endcap.recommend.recipe import load_recipe
-from endcap.recommend.state import History
 from endcap.recommend.training import train
 from endcap.schema.settings import Settings
 from endcap.serve.http.app import create_app
@@ -116,15 +115,8 @@ def stuck(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Iter
     """A shop whose histories cannot be read until the test is over, as behind a hung disk."""
     shop = serve(serve={"timeout_ms": 100, "waiting_slates": 1})
     shop.items({"item_id": "a"})
-    over = threading.Event()
-
-    def history(actor: str) -> History:
-        over.wait(30)
-        return History.of([])
-
-    monkeypatch.setattr(shop.runtime.live, "history", history)
-    yield shop
-    over.set()
+    with hung_histories(shop, monkeypatch):
+        yield shop
 
 
 def test_one_deadline_is_for_all_and_the_catalogue_answers_the_rest(stuck: Served) -> None:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from served_shop import Served
-
-from endcap.recommend.state import History
+from served_shop import Served, hung_histories
 
 
 @pytest.fixture
@@ -16,15 +14,8 @@ def stuck(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Iter
     """A shop whose histories cannot be read until the test is over, as behind a hung disk."""
     shop = serve(serve={"timeout_ms": 100, "waiting_slates": 6})
     shop.items({"item_id": "a"}, {"item_id": "gone", "availability": "out_of_stock"})
-    over = threading.Event()
-
-    def history(actor: str) -> History:
-        over.wait(30)
-        return History.of([])
-
-    monkeypatch.setattr(shop.runtime.live, "history", history)
-    yield shop
-    over.set()
+    with hung_histories(shop, monkeypatch):
+        yield shop
 
 
 def test_row_25_a_slate_that_takes_too_long_comes_from_the_catalogue(stuck: Served) -> None:

@@ -9,10 +9,9 @@ import httpx
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
-from served_shop import Served
+from served_shop import Served, hung_histories
 from structlog.testing import capture_logs
 
-from endcap.recommend.state import History
 from endcap.schema.stages import STAGES, stage
 from endcap.serve.stage_times import SECONDS, ManyHistogram, StageTimes
 from endcap.testing.servers import RedisServer, until
@@ -80,15 +79,8 @@ def test_who_is_closed_counts_no_more() -> None:
 def stuck(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A shop with room for one slate, whose histories cannot be read until the test is over."""
     shop = serve(serve={"timeout_ms": 50, "waiting_slates": 1})
-    over = threading.Event()
-
-    def history(actor: str) -> History:
-        over.wait(30)
-        return History.of([])
-
-    monkeypatch.setattr(shop.runtime.live, "history", history)
-    yield shop
-    over.set()
+    with hung_histories(shop, monkeypatch):
+        yield shop
 
 
 def test_what_is_late_and_what_is_refused_is_counted_and_warned_of(
